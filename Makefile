@@ -1,0 +1,95 @@
+# Every command of this repository; `make help` lists them. Each is a Python module in scripts/ or a pytest run.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+export VLLM_CHART_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vllm-chart
+# a folder beside the checkout may hold torch's CPU wheel, which PyPI doesn't have (ci/build/vllm.py)
+export VLLM_CHART_WHEELS ?= $(wildcard $(CURDIR)/../shared/cache)
+# registry | build; without it the registry is tried first
+export IMAGES
+export CLUSTER WORKERS PORT ASK
+
+PYTHON3 ?= python3
+# named after the lock file's content, so that a changed lock makes a new environment
+VENV := $(VLLM_CHART_CACHE)/venv-$(firstword $(shell cksum requirements.lock))
+PYTHON := $(VENV)/bin/python
+# written last: an interrupted installation starts again
+READY := $(VENV)/.ready
+E2E_FLAGS ?=
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##—— every day
+.PHONY: demo
+demo: $(READY) ## from nothing to an answer: tools, cluster, image, model, helm install, a question (ASK="…")
+	@$(PYTHON) -m scripts.demo
+
+.PHONY: test
+test: lint ## lint, then the contract, render and meta tests; needs no cluster
+	@$(PYTHON) -m scripts.tests -n 2
+
+.PHONY: lint
+lint: $(READY) ## format check, lint and types of the Python code, and the generated files are current
+	@$(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/ruff check --quiet . && $(VENV)/bin/mypy --no-error-summary
+	@$(PYTHON) -m scripts.schema --check
+
+.PHONY: e2e
+e2e: $(READY) ## install on the kind cluster and talk to real vLLM; starts what it needs
+	@$(PYTHON) -m scripts.tests e2e $(E2E_FLAGS)
+
+##—— the cluster and what it runs
+.PHONY: tools
+tools: $(READY) ## find or install Helm, kubectl and kind, and say which are used
+	@$(PYTHON) -m scripts.tools
+
+.PHONY: cluster
+cluster: $(READY) ## a kind cluster with 1 worker (WORKERS=2 for two)
+	@$(PYTHON) -m scripts.cluster up
+
+.PHONY: cluster-addons
+cluster-addons: $(READY) ## metrics-server on the cluster
+	@$(PYTHON) -m scripts.addons
+
+.PHONY: cluster-down
+cluster-down: $(READY) ## delete the cluster; nothing outside the cache folder is left
+	@$(PYTHON) -m scripts.cluster down
+
+.PHONY: image
+image: $(READY) ## the vLLM CPU image, pulled or built, on the cluster's nodes
+	@$(PYTHON) -m scripts.preload vllm
+
+.PHONY: model
+model: $(READY) ## the demo's model, on the cluster's nodes where it can't be fetched from the Hub
+	@$(PYTHON) -m scripts.preload model
+
+##—— numbers
+.PHONY: bench-start
+bench-start: $(READY) ## install to Ready against the same container under `docker run`, three alternating pairs
+	@$(PYTHON) -m scripts.bench_start
+
+##—— upkeep
+.PHONY: schema
+schema: $(READY) ## write values.schema.json from values.schema.yaml
+	@$(PYTHON) -m scripts.schema
+
+.PHONY: format
+format: $(READY) ## format the Python code and mend what ruff can
+	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
+
+.PHONY: lock
+lock: $(READY) ## resolve pyproject.toml again into requirements.lock
+	@$(VENV)/bin/uv pip compile --quiet --upgrade --group dev --generate-hashes --universal --python-version 3.11 \
+	  --no-emit-index-url pyproject.toml --output-file requirements.lock
+
+.PHONY: clean-cache
+clean-cache: ## delete everything that was downloaded or built (run cluster-down first)
+	@[ ! -e "$(VLLM_CHART_CACHE)/docker/docker.pid" ] || { echo "A Docker engine of this project runs: make cluster-down first."; exit 1; }
+	rm -rf "$(VLLM_CHART_CACHE)"
+
+$(READY): requirements.lock
+	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON3=/path/to/python3.11")'
+	@echo "Python environment → $(VENV) (about 30 s)"
+	@rm -rf "$(VENV)" && $(PYTHON3) -m venv "$(VENV)"
+	@"$(VENV)/bin/pip" install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@touch "$@"

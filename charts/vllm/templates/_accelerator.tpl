@@ -1,0 +1,39 @@
+{{- /* vllm.accelerator: what accelerator.type implies, as a map of resourceName (empty without devices) and repository. */ -}}
+{{- define "vllm.accelerator" -}}
+{{- $types := dict
+  "nvidia" (dict "resourceName" "nvidia.com/gpu" "repository" "vllm/vllm-openai")
+  "amd" (dict "resourceName" "amd.com/gpu" "repository" "vllm/vllm-openai-rocm")
+  "cpu" (dict "resourceName" "" "repository" "vllm/vllm-openai-cpu")
+-}}
+{{- index $types .Values.accelerator.type | toYaml -}}
+{{- end -}}
+
+{{- /* vllm.resourceName: the extended resource that the pod asks for; empty without devices. */ -}}
+{{- define "vllm.resourceName" -}}
+{{- .Values.accelerator.resourceName | default (include "vllm.accelerator" . | fromYaml).resourceName -}}
+{{- end -}}
+
+{{- /* vllm.parallelismSum: the arithmetic behind the number of devices per pod, as a text to show. */ -}}
+{{- define "vllm.parallelismSum" -}}
+{{- with .Values.parallelism -}}
+tensor {{ .tensor }} × pipeline {{ .pipeline }} × data {{ .data }}
+{{- end -}}
+{{- with index (.Values.engine.args | default dict) "prefill-context-parallel-size" }} × prefill-context {{ . }}{{ end -}}
+{{- end -}}
+
+{{- /* vllm.workers: the number of vLLM's worker processes, one for each device: the product of the parallel sizes. */ -}}
+{{- define "vllm.workers" -}}
+{{- $prefill := index (.Values.engine.args | default dict) "prefill-context-parallel-size" | default 1 | int64 -}}
+{{- with .Values.parallelism -}}
+{{- mul .tensor .pipeline .data $prefill -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.devices: the number of devices that each pod asks for; 0 without devices. */ -}}
+{{- define "vllm.devices" -}}
+{{- if include "vllm.resourceName" . -}}
+{{- .Values.accelerator.perPod | int64 | default (include "vllm.workers" . | int64) -}}
+{{- else -}}
+0
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,179 @@
+{{- /* vllm.checks: nothing, or a failed render with the message of every check that does not hold. A check is a template vllm.check.NAME that returns one sentence, or nothing where all is well. */ -}}
+{{- define "vllm.checks" -}}
+{{- $names := list
+  "modelUri"
+  "modelTag"
+  "modelSource"
+  "imageVolume"
+  "multiNode"
+  "apiKeys"
+  "accelerator"
+  "acceleratorCount"
+  "engineArgs"
+  "extraArgs"
+  "literalSecrets"
+  "serviceType"
+  "nodePort"
+-}}
+{{- $messages := list -}}
+{{- range $name := $names -}}
+  {{- if not (index ($.Values.checks.disabled | default dict) $name) -}}
+  {{- with include (printf "vllm.check.%s" $name) $ | trim -}}
+  {{- $messages = append $messages (printf "%s [check %s]" . $name) -}}
+  {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- with $messages -}}
+{{- fail (printf "\n%s\n(checks.disabled.NAME=true switches a check off)" (join "\n" .)) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.modelUri: the source of the model is one that the chart can mount or vLLM can fetch. */ -}}
+{{- define "vllm.check.modelUri" -}}
+{{- with .Values.model.uri -}}
+{{- if not (or (regexMatch "^hf://[\\w.-]+(/[\\w.-]+)?$" .) (regexMatch "^oci://[^/:@\\s]+[^\\s]*$" .)) -}}
+model.uri is "{{ . }}": write hf://organisation/name (a branch or commit belongs in model.revision) or oci://registry/repository:tag.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.modelTag: an oci:// model is named by a tag or digest that stays what it is. */ -}}
+{{- define "vllm.check.modelTag" -}}
+{{- with include "vllm.modelImage" . -}}
+{{- if or (not (regexMatch "[:@]" (base .))) (hasSuffix ":latest" .) -}}
+model.uri is "oci://{{ . }}", which may name another model tomorrow: end it with a tag other than latest, or with @sha256:….
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.modelSource: keys that only Hugging Face knows are set only for an hf:// model. */ -}}
+{{- define "vllm.check.modelSource" -}}
+{{- if include "vllm.modelImage" . -}}
+{{- with .Values.model.revision -}}
+model.revision is "{{ . }}", but an oci:// model has none: put the tag or digest into model.uri.
+{{ end -}}
+{{- with .Values.model.credentials -}}
+model.credentials names Secret "{{ .existingSecret }}", but an oci:// model is pulled like an image: set imagePullSecrets.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.imageVolume: a live cluster mounts image volumes; offline nobody knows the cluster. */ -}}
+{{- define "vllm.check.imageVolume" -}}
+{{- $live := .Capabilities.APIVersions.Has "apiregistration.k8s.io/v1" -}}
+{{- if and (include "vllm.modelImage" .) $live (semverCompare "<1.35.0-0" .Capabilities.KubeVersion.Version) -}}
+model.uri is "{{ .Values.model.uri }}", and Kubernetes {{ .Capabilities.KubeVersion.Version }} mounts images as volumes only with the feature gate ImageVolume: use 1.35 or newer, or turn the gate on and switch this check off.
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.multiNode: one server runs on one node. */ -}}
+{{- define "vllm.check.multiNode" -}}
+{{- with .Values.parallelism.nodes -}}
+{{- if ne (int64 .) 1 -}}
+parallelism.nodes is {{ . }}, but this release of the chart serves from one node and multi-node groups come later: set parallelism.nodes to 1 and fit tensor × pipeline × data onto one node.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.apiKeys: at most one key, as vLLM reads one from its environment. */ -}}
+{{- define "vllm.check.apiKeys" -}}
+{{- $keys := .Values.server.apiKey.keys | default dict -}}
+{{- if gt (len $keys) 1 -}}
+server.apiKey.keys has {{ len $keys }} keys ({{ keys $keys | sortAlpha | join ", " }}), but vLLM reads one: leave exactly one.
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.accelerator: keys about devices are set only where there are devices. */ -}}
+{{- define "vllm.check.accelerator" -}}
+{{- with .Values.accelerator -}}
+{{- if eq .type "cpu" -}}
+{{- range $key := list "resourceName" "perPod" -}}
+{{- with index $.Values.accelerator $key -}}
+accelerator.{{ $key }} is {{ include "vllm.scalar" . }}, but accelerator.type cpu has no devices: leave it out, or set the type of the device.
+{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.acceleratorCount: devices typed into resources agree with the derived number. */ -}}
+{{- define "vllm.check.acceleratorCount" -}}
+{{- $name := include "vllm.resourceName" . -}}
+{{- $devices := include "vllm.devices" . -}}
+{{- if $name -}}
+{{- range $part := list "limits" "requests" -}}
+{{- with index (index ($.Values.resources | default dict) $part | default dict) $name -}}
+{{- if ne (include "vllm.scalar" .) $devices -}}
+resources.{{ $part }} asks for {{ include "vllm.scalar" . }} {{ $name }}, but the pod uses {{ $devices }} ({{ with $.Values.accelerator.perPod }}accelerator.perPod {{ . }}{{ else }}{{ include "vllm.parallelismSum" $ }}{{ end }}): leave it out, the number is derived.
+{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.engineArgs: no refused flag slips past the schema by having the schema's message as its value. */ -}}
+{{- define "vllm.check.engineArgs" -}}
+{{- $flags := include "vllm.flags" . | fromYaml -}}
+{{- range $name, $value := .Values.engine.args -}}
+{{- with index $flags.owned $name -}}
+engine.args.{{ $name }} is set by the chart: {{ . }}.
+{{ end -}}
+{{- with index $flags.removed $name -}}
+engine.args.{{ $name }} is no flag of vLLM any more: {{ . }}.
+{{ end -}}
+{{- if or (regexMatch "[_.]|^-|^no-" $name) (and (kindIs "string" $value) (hasPrefix "(no such flag" $value)) -}}
+engine.args.{{ $name }} is no flag of vLLM: write the flag as vllm serve --help=all lists it, without dashes in front.
+{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.extraArgs: raw arguments leave alone what the chart sets, in every spelling that vLLM's parser takes: underscores, short forms, prefixes. */ -}}
+{{- define "vllm.check.extraArgs" -}}
+{{- $flags := include "vllm.flags" . | fromYaml -}}
+{{- range $argument := .Values.engine.extraArgs -}}
+{{- $argument = include "vllm.scalar" $argument -}}
+{{- $long := $argument | splitList "=" | first | replace "_" "-" -}}
+{{- $short := regexFind "^-[a-z]+" $argument | trimPrefix "-" -}}
+{{- $hit := "" -}}
+{{- range $flag := keys $flags.owned | sortAlpha -}}
+{{- if and (gt (len $long) 2) (hasPrefix $long (printf "--%s" $flag)) -}}
+{{- $hit = or $hit $flag -}}
+{{- end -}}
+{{- end -}}
+{{- range $letters, $flag := $flags.short -}}
+{{- if and $short (hasPrefix $short $letters) -}}
+{{- $hit = or $hit $flag -}}
+{{- end -}}
+{{- end -}}
+{{- with $hit -}}
+engine.extraArgs has "{{ $argument }}", which the chart sets as --{{ . }}: {{ index $flags.owned . }}.
+{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.literalSecrets: secrets come from Secrets, not from values. */ -}}
+{{- define "vllm.check.literalSecrets" -}}
+{{- range $name, $value := .Values.engine.env -}}
+{{- if and (regexMatch "(^|_)(TOKEN|PASSWORD|SECRET|API_KEY|ACCESS_KEY)$" $name) (not (kindIs "map" $value)) (not (kindIs "invalid" $value)) -}}
+engine.env.{{ $name }} holds a secret in plain text: {{ if eq $name "VLLM_API_KEY" }}set server.apiKey.keys{{ else if eq $name "HF_TOKEN" }}set model.credentials{{ else }}write {valueFrom: {secretKeyRef: {name: …, key: …}}}{{ end }}.
+{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.serviceType: vLLM's unguarded paths stay inside the cluster. */ -}}
+{{- define "vllm.check.serviceType" -}}
+{{- with .Values.service.type -}}
+{{- if ne . "ClusterIP" -}}
+service.type is {{ . }}, which exposes every path of vLLM, also those that no API key guards (/invocations, /metrics, /scale_elastic_ep): set service.type to ClusterIP and route only /v1 from outside.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.nodePort: a node port is set only for a Service that has one. */ -}}
+{{- define "vllm.check.nodePort" -}}
+{{- with .Values.service -}}
+{{- if and .nodePort (eq .type "ClusterIP") -}}
+service.nodePort is {{ include "vllm.scalar" .nodePort }}, but service.type is ClusterIP: set service.type to NodePort, or leave the port out.
+{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,54 @@
+{{- /* vllm.gracePeriod: the seconds that a stopping pod has in all: drain, and time to end the processes after it. */ -}}
+{{- define "vllm.gracePeriod" -}}
+{{- add .Values.drain.delaySeconds .Values.drain.timeoutSeconds 15 -}}
+{{- end -}}
+
+{{- /* vllm.progressDeadline: the seconds in which one pod must be replaced: the old one drains, the image is pulled, the model loads. */ -}}
+{{- define "vllm.progressDeadline" -}}
+{{- add (include "vllm.gracePeriod" . | int64) .Values.startup.timeoutSeconds 600 -}}
+{{- end -}}
+
+{{- /* vllm.rolloutTimeout: the seconds that Helm must wait for a whole rollout, pod after pod. */ -}}
+{{- define "vllm.rolloutTimeout" -}}
+{{- mul (include "vllm.progressDeadline" . | int64) (max 1 .Values.replicas) -}}
+{{- end -}}
+
+{{- /* vllm.strategy: the Deployment's strategy. */ -}}
+{{- define "vllm.strategy" -}}
+{{- $surge := include "vllm.devices" . | int64 | eq 0 -}}
+{{- $rolling := dict "maxSurge" ($surge | ternary "25%" 0) "maxUnavailable" ($surge | ternary 0 1) -}}
+{{- .Values.strategy | default (dict "type" "RollingUpdate" "rollingUpdate" $rolling) | toYaml -}}
+{{- end -}}
+
+{{- /* vllm.probes: the three probes. vLLM opens its port only when it can serve, and a saturated server may answer late. */ -}}
+{{- define "vllm.probes" -}}
+{{- $period := 2 -}}
+startupProbe:
+  httpGet:
+    path: /health
+    port: http
+  periodSeconds: {{ $period }}
+  timeoutSeconds: 5
+  failureThreshold: {{ div (add .Values.startup.timeoutSeconds $period -1) $period }}
+readinessProbe:
+  httpGet:
+    path: /health
+    port: http
+  periodSeconds: 5
+  timeoutSeconds: 5
+  failureThreshold: 3
+livenessProbe:
+  httpGet:
+    path: /health
+    port: http
+  periodSeconds: 10
+  timeoutSeconds: 10
+  failureThreshold: 12
+{{- end -}}
+
+{{- /* vllm.preStop: the command that runs before the server is told to stop, as a JSON list. */ -}}
+{{- define "vllm.preStop" -}}
+{{- $port := include "vllm.scalar" .Values.server.port -}}
+{{- $delay := include "vllm.scalar" .Values.drain.delaySeconds -}}
+{{- list "python3" "-I" "-c" (.Files.Get "files/prestop.py") $port $delay | toRawJson -}}
+{{- end -}}

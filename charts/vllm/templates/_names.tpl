@@ -1,0 +1,61 @@
+{{- /* vllm.shorten: the name as it is, or cut with a hash of the whole so that two long names never meet. Takes a list of name and length. */ -}}
+{{- define "vllm.shorten" -}}
+{{- $name := first . -}}
+{{- $length := last . -}}
+{{- if le (len $name) (int $length) -}}
+{{- $name -}}
+{{- else -}}
+{{- printf "%s-%s" (trunc (int (sub $length 9)) $name | trimSuffix "-") (sha256sum $name | trunc 8) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.name: the value of the label app.kubernetes.io/name. */ -}}
+{{- define "vllm.name" -}}
+{{- include "vllm.shorten" (list (default .Chart.Name .Values.nameOverride) 63) -}}
+{{- end -}}
+
+{{- /* vllm.fullname: the name of the release's objects. Release names are unique in a namespace, so the release's name alone keeps two releases apart; a subchart adds its own name. */ -}}
+{{- define "vllm.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- include "vllm.shorten" (list .Values.fullnameOverride 63) -}}
+{{- else if .Chart.IsRoot -}}
+{{- .Release.Name -}}
+{{- else -}}
+{{- include "vllm.shorten" (list (printf "%s-%s" .Release.Name (include "vllm.name" .)) 63) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.selectorLabels: the labels by which a Deployment and a Service find the pods; immutable, so only name and instance. */ -}}
+{{- define "vllm.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "vllm.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end -}}
+
+{{- /* vllm.podLabels: the labels of the pods, without anything that changes with the chart's version. */ -}}
+{{- define "vllm.podLabels" -}}
+{{- mergeOverwrite dict (.Values.commonLabels | default dict) (.Values.podLabels | default dict) (include "vllm.selectorLabels" . | fromYaml) | toYaml -}}
+{{- end -}}
+
+{{- /* vllm.metadata: name, namespace, labels and annotations of an object. Takes a dict of root, and of name and annotations where they differ. */ -}}
+{{- define "vllm.metadata" -}}
+{{- $root := .root -}}
+{{- $labels := include "vllm.selectorLabels" $root | fromYaml -}}
+{{- $_ := set $labels "app.kubernetes.io/version" $root.Chart.AppVersion -}}
+{{- $_ := set $labels "app.kubernetes.io/managed-by" $root.Release.Service -}}
+{{- $_ := set $labels "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63) -}}
+name: {{ .name | default (include "vllm.fullname" $root) }}
+namespace: {{ $root.Release.Namespace }}
+labels:
+  {{- mergeOverwrite dict ($root.Values.commonLabels | default dict) $labels | toYaml | nindent 2 }}
+{{- with mergeOverwrite dict ($root.Values.commonAnnotations | default dict) (.annotations | default dict) }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- /* vllm.serviceAccountName: the name of the pod's service account. */ -}}
+{{- define "vllm.serviceAccountName" -}}
+{{- with .Values.serviceAccount -}}
+{{- .name | default (.create | ternary (include "vllm.fullname" $) "default") -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,75 @@
+{{- /* vllm.cpuRequest: the whole cores that the container asks for; empty where resources names none. */ -}}
+{{- define "vllm.cpuRequest" -}}
+{{- $limit := ((.Values.resources).limits).cpu -}}
+{{- $quantity := ((.Values.resources).requests).cpu | default $limit | default "" | toString -}}
+{{- if hasSuffix "m" $quantity -}}
+{{- divf (trimSuffix "m" $quantity | float64) 1000 | floor | int64 -}}
+{{- else if $quantity -}}
+{{- float64 $quantity | floor | int64 -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.cpuThreads: the OpenMP threads of each CPU worker: the CPU request without one core for the API process, at least one. */ -}}
+{{- define "vllm.cpuThreads" -}}
+{{- $cores := include "vllm.cpuRequest" . | int64 -}}
+{{- max 1 (div (sub $cores 1) (include "vllm.workers" . | int64)) -}}
+{{- end -}}
+
+{{- /* vllm.resources: the container's resources with the derived devices. */ -}}
+{{- define "vllm.resources" -}}
+{{- $resources := deepCopy (.Values.resources | default dict) -}}
+{{- with include "vllm.devices" . | int64 -}}
+{{- $limits := merge (dict (include "vllm.resourceName" $) .) ($resources.limits | default dict) -}}
+{{- $_ := set $resources "limits" $limits -}}
+{{- end -}}
+{{- toYaml $resources -}}
+{{- end -}}
+
+{{- /* vllm.sharedMemory: the size of /dev/shm. vLLM refuses to start with the 64Mi of a container; each worker adds its buffers. */ -}}
+{{- define "vllm.sharedMemory" -}}
+{{- printf "%dGi" (include "vllm.workers" . | int64) -}}
+{{- end -}}
+
+{{- /* vllm.volumes: the pod's volumes as a JSON list; the user's replace the chart's by name. */ -}}
+{{- define "vllm.volumes" -}}
+{{- $volumes := dict
+  "tmp" (dict "emptyDir" dict)
+  "home" (dict "emptyDir" dict)
+  "shm" (dict "emptyDir" (dict "medium" "Memory" "sizeLimit" (include "vllm.sharedMemory" .)))
+-}}
+{{- with include "vllm.modelImage" . -}}
+{{- $_ := set $volumes "model" (dict "image" (dict "reference" . "pullPolicy" $.Values.image.pullPolicy)) -}}
+{{- end -}}
+{{- range $name, $volume := .Values.extraVolumes -}}
+{{- $_ := set $volumes $name $volume -}}
+{{- end -}}
+{{- $list := list -}}
+{{- range $name, $volume := $volumes -}}
+{{- if $volume -}}
+{{- $list = append $list (merge (dict "name" $name) $volume) -}}
+{{- end -}}
+{{- end -}}
+{{- toRawJson $list -}}
+{{- end -}}
+
+{{- /* vllm.volumeMounts: the server's mounts as a JSON list; the user's replace the chart's by path. */ -}}
+{{- define "vllm.volumeMounts" -}}
+{{- $mounts := dict
+  "/tmp" (dict "name" "tmp")
+  "/home/vllm" (dict "name" "home")
+  "/dev/shm" (dict "name" "shm")
+-}}
+{{- if include "vllm.modelImage" . -}}
+{{- $_ := set $mounts (include "vllm.modelPath" .) (dict "name" "model" "readOnly" true) -}}
+{{- end -}}
+{{- range $path, $mount := .Values.extraVolumeMounts -}}
+{{- $_ := set $mounts $path $mount -}}
+{{- end -}}
+{{- $list := list -}}
+{{- range $path, $mount := $mounts -}}
+{{- if $mount -}}
+{{- $list = append $list (merge (dict "mountPath" $path) $mount) -}}
+{{- end -}}
+{{- end -}}
+{{- toRawJson $list -}}
+{{- end -}}

@@ -1,0 +1,162 @@
+"""What every command shares: where things are, how programs are run, and how a user's mistake is told."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+CHART = ROOT / "charts" / "vllm"
+
+#: Everything that is downloaded or built, outside the checkout so that a fresh clone starts warm.
+CACHE = Path(
+    os.environ.get("VLLM_CHART_CACHE")
+    or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vllm-chart"
+)
+LOGS = CACHE / "logs"
+
+VERSIONS: dict[str, Any] = tomllib.loads((ROOT / "ci" / "versions.toml").read_text())
+
+
+class UserError(Exception):
+    """Something that the person at the terminal can mend. The text says what, where and what to do."""
+
+
+class CommandError(UserError):
+    """A program that this project ran has failed. `output` holds the end of what it printed."""
+
+    def __init__(self, command: Sequence[str], code: int, output: str) -> None:
+        self.command, self.code, self.output = list(command), code, output
+        tail = "\n".join(f"    {line}" for line in output.strip().splitlines()[-15:])
+        super().__init__(f"`{' '.join(command[:4])}{' …' if len(command) > 4 else ''}` failed ({code}):\n{tail}")
+
+
+def app_version() -> str:
+    """The vLLM version that the chart deploys, e.g. `0.32.0`."""
+    return str(yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"])
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    log: Path | None = None,
+    check: bool = True,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    timeout: float | None = None,
+) -> str:
+    """Run a program and return its standard output.
+
+    Args:
+        command: program and arguments; never a shell line.
+        log: append both outputs there instead of holding them (nothing is returned then).
+        cwd: folder to run in.
+        check: raise `CommandError` when the exit code isn't 0.
+        env: added to this process's environment.
+        stdin: text for its standard input; without it the program reads end-of-file.
+        timeout: seconds, after which the program is ended and `CommandError` raised.
+    """
+    words = [str(word) for word in command]
+    environment = {**os.environ, **(env or {})}
+    try:
+        if log:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("ab") as file:
+                file.write(f"$ {' '.join(words)}\n".encode())
+                file.flush()
+                code = subprocess.run(
+                    words,
+                    check=False,
+                    cwd=cwd,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=file,
+                    timeout=timeout,
+                ).returncode
+            if check and code:
+                raise CommandError(words, code, log.read_text(errors="replace")[-4000:] + f"\n(whole output: {log})")
+            return ""
+        done = subprocess.run(
+            words,
+            check=False,
+            cwd=cwd,
+            env=environment,
+            input=stdin or "",
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+    except FileNotFoundError:
+        raise UserError(f"The program `{words[0]}` isn't installed. Run `make tools`, or install it.") from None
+    except subprocess.TimeoutExpired:
+        raise CommandError(words, 124, f"no end after {timeout:.0f} s") from None
+    if check and done.returncode:
+        raise CommandError(words, done.returncode, done.stdout + done.stderr)
+    return done.stdout
+
+
+@contextlib.contextmanager
+def product(path: Path) -> Iterator[Path]:
+    """Make a file or folder of the cache whole or not at all.
+
+    Yields a path beside `path` to write to; it takes `path`'s place when the block ends without an error.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{path.name}.*.*"):  # of a process that was killed
+        if not Path(f"/proc/{left.name.split('.')[-2]}").exists():
+            shutil.rmtree(left, ignore_errors=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.{os.getpid()}.", dir=path.parent))
+    try:
+        yield scratch / path.name
+        (scratch / path.name).replace(path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def digest(*parts: str | Path) -> str:
+    """Twelve hex digits that change when a text, a file or any file of a folder among `parts` changes."""
+    total = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, Path):
+            for file in sorted(p for p in part.rglob("*") if p.is_file()) if part.is_dir() else [part]:
+                total.update(file.relative_to(part.parent).as_posix().encode() + b"\0" + file.read_bytes())
+        else:
+            total.update(part.encode() + b"\0")
+    return total.hexdigest()[:12]
+
+
+def require_disk(gigabytes: float, purpose: str) -> None:
+    """Raise `UserError` unless the cache's file system has that much room."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(CACHE).free / 1e9
+    if free < gigabytes:
+        raise UserError(
+            f"{purpose} needs about {gigabytes:.0f} GB, and {CACHE} has {free:.1f} GB free: "
+            "free some space, or set VLLM_CHART_CACHE to a folder on a larger disk."
+        )
+
+
+def main(command: Callable[[], object]) -> NoReturn:
+    """Run a command as a program: a user's mistake ends in one sentence and exit code 1, Ctrl-C in 130."""
+    try:
+        command()
+    except UserError as error:
+        print(f"\n✗ {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("\n✗ Interrupted. Nothing half-made is kept; the same command goes on from here.", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(0)

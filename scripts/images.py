@@ -1,0 +1,82 @@
+"""Where images come from: an image registry, or, where none can be reached, built here (`IMAGES=registry|build`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ci.build import host, metrics_server_image, model_image, node_image, vllm_image
+from scripts.common import VERSIONS, CommandError, UserError, app_version, run
+from scripts.progress import say, step
+
+VLLM = f"docker.io/vllm/vllm-openai-cpu:v{app_version()}"
+
+
+def choose() -> str:
+    """`registry` or `build`: as $IMAGES says, else what works, told to the person who waits."""
+    wanted = os.environ.get("IMAGES", "")
+    if wanted not in ("", "registry", "build"):
+        raise UserError(f"IMAGES={wanted} is neither `registry` nor `build`.")
+    if wanted == "build":
+        return "build"
+    node = VERSIONS["registry"]["node"]
+    try:
+        if not run(["docker", "images", "--quiet", node]).strip():
+            with step(f"Pull {node.split('@')[0]}", hint="400 MB"):
+                run(["docker", "pull", "--quiet", node], timeout=900)
+    except CommandError as error:
+        reason = (error.output.strip().splitlines() or ["no answer"])[-1]
+        if wanted == "registry":
+            raise UserError(
+                f"The node image can't be pulled ({reason}): mend the network, or build it with IMAGES=build."
+            ) from None
+        say(f"  No image registry can be reached ({reason}).")
+        say("  So all images are built here from the package registries of Go, Debian and Python.")
+        return "build"
+    return "registry"
+
+
+def node(mode: str) -> str:
+    """The name of kind's node image, which Docker has afterwards."""
+    if mode == "registry":
+        return str(VERSIONS["registry"]["node"])
+    archive = built(node_image.build)
+    if not run(["docker", "images", "--quiet", node_image.name()]).strip():
+        with step("Load the node image into Docker", hint="about 10 s"):
+            run(["docker", "load", "--quiet", f"--input={archive}"])
+    return node_image.name()
+
+
+def built(build: Callable[[], Path]) -> Path:
+    """An archive that a function of ci/build makes, after the machine was found fit for it."""
+    host.prepare()
+    return build()
+
+
+def build_all() -> None:
+    """Build what a demo needs, two things at a time: compilers keep the cores busy, downloads the network."""
+    host.prepare()
+    lanes: list[list[Callable[[], Path]]] = [[node_image.build], [vllm_image.build, model_image.build]]
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        running = [pool.submit(lambda lane: [build() for build in lane], lane) for lane in lanes]
+        for lane in running:
+            lane.result()
+
+
+def archive_of(name: str) -> Path:
+    """The built archive that holds an image, by the image's name."""
+    builders = {
+        VLLM: vllm_image.build,
+        model_image.name(): model_image.build,
+        metrics_server_image.NAME: metrics_server_image.build,
+    }
+    return built(builders[name])
+
+
+def remove_from_docker() -> None:
+    """Take the images that were built here out of Docker; their archives stay in the cache."""
+    names = run(["docker", "images", "--format={{.Repository}}:{{.Tag}}", node_image.REPOSITORY]).split()
+    if names:
+        run(["docker", "rmi", "--force", *names], check=False)

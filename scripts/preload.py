@@ -1,0 +1,58 @@
+"""`make image` and `make model`: puts what a pod needs on the nodes, so that it starts without a download."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from ci.build import model_image
+from scripts import cluster, images
+from scripts.common import main, run
+from scripts.progress import say, step
+
+
+def image(name: str, title: str) -> None:
+    """Have an image on every worker: pulled by the nodes, or built here and loaded.
+
+    Args:
+        name: repository and tag, with the registry's host.
+        title: what it is, for the person who waits.
+    """
+    state = cluster.use()
+    for node in workers():
+        if cluster.in_node(node, "ctr", "--namespace=k8s.io", "images", "list", "--quiet", f"name=={name}").strip():
+            continue
+        if state.images == "registry":
+            with step(f"Pull {title} to {node}", hint="some GB"):
+                cluster.in_node(node, "crictl", "pull", name)
+        else:
+            archive = images.archive_of(name)
+            with step(f"Load {title} into {node}", hint="about 60 s"):
+                run(["kind", "load", "image-archive", str(archive), f"--name={cluster.NAME}", f"--nodes={node}"])
+
+
+def workers() -> list[str]:
+    """Names of the cluster's worker nodes."""
+    selector = "--selector=!node-role.kubernetes.io/control-plane"
+    nodes = json.loads(cluster.kubectl("get", "nodes", selector, "--output=json"))
+    return [node["metadata"]["name"] for node in nodes["items"]]
+
+
+def vllm() -> None:
+    """`make image`."""
+    image(images.VLLM, "the vLLM image")
+    say(f"The nodes have {images.VLLM}.")
+
+
+def model() -> str | None:
+    """`make model`: the URI to give as `model.uri`, or None where pods fetch values/cpu.yaml's model by themselves."""
+    if cluster.use().images == "registry":
+        say("The pod fetches its model from the Hugging Face Hub.")
+        return None
+    image(model_image.name(), "the model")
+    return f"oci://{model_image.name()}"
+
+
+if __name__ == "__main__":
+    commands = {"vllm": vllm, "model": model}
+    main(commands[sys.argv[1]])

@@ -1,0 +1,167 @@
+"""Installs the chart on the cluster, waits for vLLM, and gathers what explains a failure."""
+
+from __future__ import annotations
+
+import calendar
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from scripts import cluster
+from scripts.common import CACHE, CHART, CommandError, UserError, run
+
+#: values/cpu.yaml is what a user would write; these only let this machine reach the Service on the published port.
+#: A NodePort shows all of vLLM's paths, so the chart refuses one unless the check is switched off.
+NODE_PORT_VALUES: dict[str, Any] = {
+    "service": {"type": "NodePort", "nodePort": cluster.NODE_PORT},
+    "checks": {"disabled": {"serviceType": True}},
+}
+_DEADLINE_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release of the chart on the project's cluster."""
+
+    name: str
+    namespace: str
+
+    def helm(self, *arguments: str | Path, stdin: str | None = None) -> str:
+        """Run Helm in the release's namespace."""
+        return run(
+            ["helm", f"--kubeconfig={cluster.KUBECONFIG}", f"--namespace={self.namespace}", *arguments], stdin=stdin
+        )
+
+    def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
+        """Run kubectl in the release's namespace."""
+        return cluster.kubectl(f"--namespace={self.namespace}", *arguments, stdin=stdin, check=check)
+
+    def create_namespace(self) -> None:
+        """Make the namespace, where pods must meet Pod Security "restricted"."""
+        levels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace, "labels": levels}}
+        cluster.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(namespace))
+
+    def exists(self) -> bool:
+        """Whether the release is deployed."""
+        listed = json.loads(self.helm("list", "--filter", f"^{self.name}$", "--deployed", "--output=json"))
+        return bool(listed)
+
+    def install(self, files: Sequence[Path], values: dict[str, Any]) -> None:
+        """Install or upgrade the chart, without waiting for its pods.
+
+        Args:
+            files: values files, the later over the earlier.
+            values: laid over all files.
+        """
+        flags = [word for file in files for word in ("--values", str(file))]
+        self.helm("upgrade", "--install", self.name, CHART, *flags, "--values=-", stdin=json.dumps(values))
+
+    def uninstall(self) -> None:
+        """Remove the release and wait until its pods are gone."""
+        self.helm("uninstall", self.name, "--ignore-not-found", "--wait")
+
+    def pods(self) -> list[dict[str, Any]]:
+        """The release's pods as the API server has them."""
+        selector = f"--selector=app.kubernetes.io/instance={self.name}"
+        return list(json.loads(self.kubectl("get", "pods", selector, "--output=json"))["items"])
+
+    def wait(self) -> None:
+        """Return when the rollout is complete.
+
+        Raises:
+            UserError: after 10 minutes, or as soon as a container has crashed twice; the text names what was gathered.
+        """
+        deadline = time.monotonic() + _DEADLINE_SECONDS
+        while True:
+            remaining = max(1, int(deadline - time.monotonic()))
+            try:
+                timeout = f"--timeout={min(5, remaining)}s"
+                self.kubectl("rollout", "status", f"deployment/{self.name}", timeout)
+                return
+            except CommandError:
+                restarts = [s["restartCount"] for p in self.pods() for s in p["status"].get("containerStatuses", [])]
+                if remaining > 1 and max(restarts, default=0) < 2:
+                    continue
+            folder = self.collect()
+            reason = "its container crashed twice" if max(restarts, default=0) >= 2 else "it isn't ready in 10 minutes"
+            raise UserError(f"vLLM doesn't start: {reason}. Describe, events and logs are in {folder}.")
+
+    def seconds_to_ready(self) -> float:
+        """Seconds from the newest pod's creation to its readiness, from its conditions (whole seconds)."""
+        pod = max(self.pods(), key=lambda p: str(p["metadata"]["creationTimestamp"]))
+        ready = next(c for c in pod["status"]["conditions"] if c["type"] == "Ready")["lastTransitionTime"]
+        return _epoch(ready) - _epoch(pod["metadata"]["creationTimestamp"])
+
+    def collect(self) -> Path:
+        """Write describe, events, logs and manifests to one folder, and return it."""
+        folder = Path(os.environ.get("VLLM_CHART_REPORTS") or CACHE / "reports") / time.strftime("%Y%m%d-%H%M%S")
+        folder.mkdir(parents=True, exist_ok=True)
+        everything = "pods,deployments,replicasets,services,endpointslices,persistentvolumeclaims"
+        commands = {
+            "describe.txt": ["describe", everything],
+            "objects.yaml": ["get", everything, "--output=yaml"],
+            "events.txt": ["get", "events", "--sort-by=.lastTimestamp"],
+            "nodes.txt": ["describe", "nodes"],
+        }
+        for pod in self.pods():
+            name = pod["metadata"]["name"]
+            commands[f"{name}.log"] = ["logs", name, "--all-containers", "--tail=-1"]
+            commands[f"{name}.previous.log"] = ["logs", name, "--all-containers", "--tail=-1", "--previous"]
+        for file, command in commands.items():
+            if text := self.kubectl(*command, check=False):
+                (folder / file).write_text(text)
+        try:
+            (folder / "manifest.yaml").write_text(self.helm("get", "manifest", self.name))
+        except CommandError as error:
+            (folder / "manifest.yaml").write_text(f"# {error}\n")
+        return folder
+
+
+def _epoch(timestamp: str) -> float:
+    """Seconds since 1970 of an RFC 3339 time in UTC."""
+    return float(calendar.timegm(time.strptime(timestamp, "%Y-%m-%dT%H:%M:%SZ")))
+
+
+def base_url() -> str:
+    """Where the NodePort is published on this machine."""
+    state = cluster.read_state()
+    assert state, "the cluster is up"
+    return f"http://127.0.0.1:{state.port}"
+
+
+def stream_answer(model: str, question: str, max_tokens: int = 64) -> Iterator[str]:
+    """The pieces of a chat answer as they arrive.
+
+    Raises:
+        UserError: where the server answers with an error or the stream ends early.
+    """
+    body = {
+        "model": model,
+        "messages": [{"role": "user", "content": question}],
+        "max_tokens": max_tokens,
+        "temperature": 0,
+        "stream": True,
+    }
+    try:
+        with httpx.stream("POST", f"{base_url()}/v1/chat/completions", json=body, timeout=120) as response:
+            if response.status_code != 200:
+                raise UserError(f"vLLM answered {response.status_code}: {response.read().decode()[:500]}")
+            for line in response.iter_lines():
+                if line == "data: [DONE]":
+                    return
+                if line.startswith("data: "):
+                    choices = json.loads(line.removeprefix("data: "))["choices"]
+                    if choices and (text := choices[0]["delta"].get("content")):
+                        yield text
+    except httpx.HTTPError as error:
+        raise UserError(
+            f"The request to {base_url()} failed ({error}): is the release up? See `kubectl get pods`."
+        ) from error
+    raise UserError("The answer ended without [DONE].")

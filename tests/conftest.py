@@ -1,0 +1,34 @@
+"""What every layer of tests shares: the value sets, one render of each, and a failure that names its command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from harness import helm
+from harness.findings import Finding, report
+from harness.helm import Rendered
+from harness.value_sets import ValueSet, value_sets
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that asks for `value_set` once for each."""
+    if "value_set" in metafunc.fixturenames:
+        sets = value_sets()
+        metafunc.parametrize("value_set", sets, ids=[item.name for item in sets], scope="session")
+
+
+@pytest.fixture(scope="session")
+def rendered(value_set: ValueSet) -> Rendered:
+    """The value set's render."""
+    return helm.render(value_set.path)
+
+
+def _clean(findings: Sequence[Finding], rendered: Rendered) -> None:
+    assert not findings, report(findings, rendered.command)
+
+
+@pytest.fixture(scope="session")
+def clean() -> Callable[[Sequence[Finding], Rendered], None]:
+    """A check that there are no findings; it fails with all of them and the command that shows them."""
+    return _clean

@@ -1,0 +1,182 @@
+"""What a user reads after a mistake says what is wrong, where, and what to write instead."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from harness import helm
+from harness.helm import CHART
+
+#: A mistake for each check, and words that the message must hold.
+CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
+    "modelUri": [
+        ({"model": {"uri": "s3://bucket/model"}}, ("model.uri", "s3://bucket/model", "hf://", "oci://")),
+        ({"model": {"uri": "hf://a/b@main"}}, ("model.uri", "model.revision")),
+    ],
+    "modelTag": [
+        ({"model": {"uri": "oci://r.example:5000/m"}}, ("oci://r.example:5000/m", "tag")),
+        ({"model": {"uri": "oci://r.example/m:latest"}}, ("tag other than latest",)),
+    ],
+    "modelSource": [
+        ({"model": {"uri": "oci://r.example/m:1", "revision": "main"}}, ("model.revision", "model.uri")),
+        (
+            {"model": {"uri": "oci://r.example/m:1", "credentials": {"existingSecret": "s", "key": "k"}}},
+            ("model.credentials", "imagePullSecrets"),
+        ),
+    ],
+    "imageVolume": [({"model": {"uri": "oci://r.example/m:1"}}, ("1.34.2", "ImageVolume", "1.35"))],
+    "multiNode": [({"parallelism": {"nodes": 2}}, ("parallelism.nodes is 2", "set parallelism.nodes to 1"))],
+    "apiKeys": [
+        (
+            {"server": {"apiKey": {"keys": {n: {"existingSecret": "s", "key": n} for n in ("new", "old")}}}},
+            ("server.apiKey.keys has 2 keys (new, old)", "leave exactly one"),
+        )
+    ],
+    "accelerator": [
+        ({"accelerator": {"type": "cpu", "perPod": 2}}, ("accelerator.perPod is 2", "cpu")),
+        ({"accelerator": {"type": "cpu", "resourceName": "a/b"}}, ("accelerator.resourceName is a/b", "cpu")),
+    ],
+    "acceleratorCount": [
+        (
+            {"parallelism": {"tensor": 2, "data": 2}, "resources": {"limits": {"nvidia.com/gpu": 2}}},
+            ("resources.limits asks for 2 nvidia.com/gpu", "tensor 2 \u00d7 pipeline 1 \u00d7 data 2", "uses 4"),
+        ),
+        (
+            {"accelerator": {"perPod": 3}, "resources": {"requests": {"nvidia.com/gpu": 2}}},
+            ("resources.requests asks for 2", "accelerator.perPod 3"),
+        ),
+    ],
+    "engineArgs": [
+        ({"engine": {"args": {"port": "(set by the chart: set server.port)"}}}, ("engine.args.port", "server.port")),
+        (
+            {"engine": {"args": {"swap-space": "(no flag of vLLM any more: leave it out, or set kv-offloading-size)"}}},
+            ("engine.args.swap-space", "kv-offloading-size"),
+        ),
+        (
+            {"engine": {"args": {"max_len": "(write flags with dashes, as in max-model-len)"}}},
+            ("engine.args.max_len is no flag",),
+        ),
+        (
+            {
+                "engine": {
+                    "args": {
+                        "foo": "(no such flag in vLLM 0.32; check the spelling, or pass it in engine.extraArgs)",
+                    }
+                }
+            },
+            ("engine.args.foo is no flag",),
+        ),
+    ],
+    "extraArgs": [
+        ({"engine": {"extraArgs": [argument]}}, (f'engine.extraArgs has "{argument}"', remedy))
+        for argument, remedy in [
+            ("--port=1", "set server.port"),
+            ("--po", "set server.port"),
+            ("--tensor_parallel_size=2", "set parallelism.tensor"),
+            ("-tp=2", "set parallelism.tensor"),
+            ("-tp", "set parallelism.tensor"),
+            ("-n2", "set parallelism.nodes"),
+            ("--api-key", "server.apiKey.keys"),
+        ]
+    ],
+    "literalSecrets": [
+        ({"engine": {"env": {"HF_TOKEN": "hf_x"}}}, ("engine.env.HF_TOKEN", "model.credentials")),
+        ({"engine": {"env": {"VLLM_API_KEY": "x"}}}, ("engine.env.VLLM_API_KEY", "server.apiKey.keys")),
+        ({"engine": {"env": {"AWS_SECRET_ACCESS_KEY": "x"}}}, ("engine.env.AWS_SECRET_ACCESS_KEY", "secretKeyRef")),
+    ],
+    "serviceType": [({"service": {"type": "NodePort"}}, ("service.type is NodePort", "/invocations", "ClusterIP"))],
+    "nodePort": [({"service": {"nodePort": 30080}}, ("service.nodePort is 30080", "NodePort"))],
+}
+EXAMPLES = [(name, values, words) for name, examples in CHECKS.items() for values, words in examples]
+
+#: What a live cluster of an older version looks like to a render.
+LIVE = {"imageVolume": {"options": ("--api-versions", "apiregistration.k8s.io/v1"), "kube_version": "1.34.2"}}
+
+
+def test_every_check_has_an_example() -> None:
+    text = (CHART / "templates" / "_checks.tpl").read_text(encoding="utf-8")
+    assert set(CHECKS) == set(re.findall(r'define "vllm\.check\.(\w+)"', text))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "words"), EXAMPLES, ids=[f"{n}-{i}" for i, (n, _, _) in enumerate(EXAMPLES)]
+)
+def test_a_check_refuses_with_its_remedy_and_its_name(
+    name: str, values: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    with pytest.raises(helm.HelmError) as failure:
+        helm.render(values, **LIVE.get(name, {}))  # type: ignore[arg-type]
+    text = failure.value.text
+    for word in (*words, f"[check {name}]"):
+        assert word in text
+    assert text.count("[check ") == 1
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_check_can_be_switched_off(name: str) -> None:
+    values, _ = CHECKS[name][0]
+    if name == "engineArgs":
+        values = {"engine": {"args": {"foo": CHECKS[name][3][0]["engine"]["args"]["foo"]}}}
+    helm.render({**values, "checks": {"disabled": {name: True}}}, **LIVE.get(name, {}))  # type: ignore[arg-type]
+
+
+def test_a_check_named_false_stays_on() -> None:
+    with pytest.raises(helm.HelmError, match=r"\[check serviceType\]"):
+        helm.render({"service": {"type": "NodePort"}, "checks": {"disabled": {"serviceType": False}}})
+
+
+def test_all_failing_checks_speak_at_once() -> None:
+    with pytest.raises(helm.HelmError) as failure:
+        helm.render({"model": {"uri": "x"}, "service": {"type": "NodePort"}})
+    assert failure.value.text.count("[check ") == 2
+
+
+def test_image_volumes_are_not_refused_offline_nor_on_a_new_cluster() -> None:
+    values = {"model": {"uri": "oci://r.example/m:1"}}
+    helm.render(values, kube_version="1.31.0")
+    helm.render(values, options=("--api-versions", "apiregistration.k8s.io/v1"), kube_version="1.35.0-gke.100")
+
+
+def test_helm_shows_the_remedy_for_every_refused_flag() -> None:
+    remedies = {
+        "max-model-length": "no such flag in vLLM 0.32; check the spelling, or pass it in engine.extraArgs",
+        "max_model_len": "write flags with dashes",
+        "--max-model-len": "without dashes in front",
+        "no-enable-prefix-caching": 'write the flag without "no-" and the value false',
+        "speculative-config.method": "write the part before the dot as the flag and its value as a map",
+        "tensor-parallel-size": "set parallelism.tensor",
+        "api-key": "set server.apiKey.keys",
+        "quantization-param-path": "ship calibrated scales in the checkpoint and set kv-cache-dtype",
+        "max-concurrent-requests": "set server.maxConcurrentRequests",
+    }
+    with pytest.raises(helm.HelmError) as failure:
+        helm.render({"engine": {"args": dict.fromkeys(remedies, 1)}})
+    lines = failure.value.text.replace("\\", "").splitlines()
+    for flag, remedy in remedies.items():
+        assert any(flag in line and remedy in line for line in lines), (flag, lines)
+
+
+def test_a_flag_of_the_wrong_type_is_refused() -> None:
+    wrong = {
+        "enable-chunked-prefill": "true",
+        "max-num-seqs": "many",
+        "gpu-memory-utilization": "high",
+        "max-model-len": "32q",
+        "kv-cache-dtype": "fp3",
+        "compilation-config": [1],
+        "block-size": True,
+    }
+    with pytest.raises(helm.HelmError) as failure:
+        helm.render({"engine": {"args": wrong}})
+    lines = [line for line in failure.value.text.splitlines() if line.startswith("- ")]
+    assert len(lines) == len(wrong)
+    for flag in wrong:
+        assert any(flag in line for line in lines), (flag, lines)
+
+
+def test_a_flag_takes_numbers_as_a_values_file_and_as_set_gives_them() -> None:
+    right = {"gpu-memory-utilization": [0.9, "0.9"], "max-num-seqs": [8, "8"], "max-model-len": [-1, "32k", "auto"]}
+    for turn in range(3):
+        helm.render({"engine": {"args": {flag: forms[turn % len(forms)] for flag, forms in right.items()}}})

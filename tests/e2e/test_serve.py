@@ -1,0 +1,92 @@
+"""Real vLLM, installed by values/cpu.yaml, answers as its API promises."""
+
+import json
+import re
+
+import httpx
+import pytest
+from kubernetes import client
+from kubernetes.client.exceptions import ApiException
+
+from scripts.release import Release
+
+MODEL = "smollm2-135m-instruct"
+FRANCE = {
+    "model": MODEL,
+    "messages": [{"role": "user", "content": "What is the capital of France?"}],
+    "max_tokens": 32,
+    "temperature": 0,
+}
+
+
+def _finished_requests(api: httpx.Client) -> float:
+    metrics = api.get("/metrics").raise_for_status().text
+    counts = re.findall(rf'^vllm:request_success_total\{{[^}}]*model_name="{MODEL}"[^}}]*\}} (\S+)$', metrics, re.M)
+    assert counts, "vllm:request_success_total isn't in /metrics"
+    return sum(map(float, counts))
+
+
+def test_the_models_endpoint_lists_the_served_name(api: httpx.Client) -> None:
+    listed = api.get("/v1/models").raise_for_status().json()
+    assert [model["id"] for model in listed["data"]] == [MODEL]
+
+
+def test_a_chat_completion_knows_the_capital_of_france(api: httpx.Client) -> None:
+    answer = api.post("/v1/chat/completions", json=FRANCE).raise_for_status().json()
+    (choice,) = answer["choices"]
+    assert "Paris" in choice["message"]["content"]
+    assert choice["finish_reason"] in ("stop", "length")
+
+
+def test_a_streamed_completion_arrives_in_pieces_and_ends_in_done(api: httpx.Client) -> None:
+    with api.stream("POST", "/v1/chat/completions", json=FRANCE | {"stream": True}) as response:
+        assert response.status_code == 200
+        events = [line.removeprefix("data: ") for line in response.iter_lines() if line]
+    assert events[-1] == "[DONE]"
+    pieces = [json.loads(event)["choices"][0]["delta"].get("content") for event in events[:-1]]
+    assert len([piece for piece in pieces if piece]) > 1
+    assert "Paris" in "".join(piece or "" for piece in pieces)
+
+
+def test_metrics_count_each_finished_request(api: httpx.Client) -> None:
+    before = _finished_requests(api)
+    api.post("/v1/chat/completions", json=FRANCE).raise_for_status()
+    assert _finished_requests(api) == before + 1
+
+
+def test_no_container_has_restarted(release: Release, api: httpx.Client) -> None:
+    api.get("/health").raise_for_status()
+    restarts = {
+        f"{pod['metadata']['name']}/{status['name']}": status["restartCount"]
+        for pod in release.pods()
+        for status in pod["status"]["containerStatuses"]
+    }
+    assert restarts, "the release has no running container"
+    assert set(restarts.values()) == {0}, restarts
+
+
+def test_the_namespace_admits_the_pod_and_refuses_a_privileged_one(release: Release, core: client.CoreV1Api) -> None:
+    labels = core.read_namespace(release.namespace).metadata.labels
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    privileged = client.V1Pod(
+        metadata=client.V1ObjectMeta(name="privileged"),
+        spec=client.V1PodSpec(
+            containers=[
+                client.V1Container(name="c", image="x:1", security_context=client.V1SecurityContext(privileged=True))
+            ]
+        ),
+    )
+    with pytest.raises(ApiException) as refusal:
+        core.create_namespaced_pod(release.namespace, privileged, dry_run="All")
+    assert refusal.value.status == 403
+    assert "violates PodSecurity" in refusal.value.body
+
+
+def test_a_pod_resolves_service_names_and_reaches_the_server_by_its_own(
+    release: Release, core: client.CoreV1Api
+) -> None:
+    (pod,) = [pod["metadata"]["name"] for pod in release.pods()]
+    url = f"http://{release.name}.{release.namespace}.svc.cluster.local/health"
+    script = f"import urllib.request; print(urllib.request.urlopen({url!r}, timeout=10).status)"
+    assert core.read_namespaced_service(release.name, release.namespace).spec.ports[0].port == 80
+    assert release.kubectl("exec", pod, "--", "python3", "-c", script).strip() == "200"

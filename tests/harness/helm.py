@@ -1,0 +1,150 @@
+"""Renders a chart with the helm program, and fails on everything that Helm only mutters about."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.objects import Objects
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "charts" / "vllm"
+
+#: Kubernetes version that renders pretend to see; Helm's own default differs from version to version.
+KUBE_VERSION = "1.37.0"
+
+#: Values: one values file, or values as a map. Later ones win.
+Values = Path | Mapping[str, Any]
+
+
+class HelmError(Exception):
+    """Helm refused, or warned. The text is Helm's own; `command` shows it again."""
+
+    def __init__(self, text: str, command: str) -> None:
+        super().__init__(f"{text.strip()}\n  see it with: {command}")
+        self.text, self.command = text.strip(), command
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The output of one `helm template`, its objects, and the command that gives it again."""
+
+    text: str
+    objects: Objects
+    command: str
+
+
+@functools.cache
+def binary() -> str:
+    """Return the helm program: $HELM, else the one on PATH. Raises FileNotFoundError where there is none."""
+    found = os.environ.get("HELM") or shutil.which("helm")
+    if not found:
+        raise FileNotFoundError("no helm program: put one on PATH, or name it in the environment variable HELM")
+    return found
+
+
+@functools.cache
+def version() -> tuple[int, int, int]:
+    """Return the version of the helm program, such as (4, 3, 1)."""
+    output = run(["version", "--template", "{{.Version}}"])
+    found = re.match(r"v(\d+)\.(\d+)\.(\d+)", output)
+    if not found:
+        raise ValueError(f"helm names its version as {output!r}")
+    major, minor, patch = map(int, found.groups())
+    return major, minor, patch
+
+
+@functools.cache
+def _environment() -> dict[str, str]:
+    """Return an environment without the user's Helm settings and cluster."""
+    home = tempfile.mkdtemp(prefix="harness-helm-")
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    homes = {f"HELM_{name}_HOME": f"{home}/{name.lower()}" for name in ("CACHE", "CONFIG", "DATA")}
+    return {"PATH": os.environ.get("PATH", ""), "HOME": home, "KUBECONFIG": f"{home}/no-cluster", **homes}
+
+
+def run(arguments: Sequence[str], stdin: str = "") -> str:
+    """Return what the helm program prints; raises HelmError where it fails or writes to standard error."""
+    command = [binary(), *arguments]
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, env=_environment(), check=False)
+    if done.returncode or done.stderr.strip():
+        shown = shlex.join(["helm", *arguments])
+        raise HelmError(done.stderr or done.stdout, f"echo {shlex.quote(stdin)} | {shown}" if stdin else shown)
+    return done.stdout
+
+
+def digest(chart: Path) -> str:
+    """Return a hash of every file of the chart with its path."""
+    total = hashlib.sha256()
+    for path in sorted(path for path in chart.rglob("*") if path.is_file()):
+        total.update(f"{path.relative_to(chart)}\0".encode())
+        total.update(path.read_bytes())
+        total.update(b"\0")
+    return total.hexdigest()
+
+
+def render(
+    *values: Values,
+    chart: Path = CHART,
+    release: str = "test",
+    namespace: str = "models",
+    options: Sequence[str] = (),
+    kube_version: str = KUBE_VERSION,
+) -> Rendered:
+    """Return the chart rendered offline; at most one of the values is a map.
+
+    Raises HelmError where Helm refuses or warns.
+    """
+    files = [path for path in values if isinstance(path, Path)]
+    maps = [item for item in values if not isinstance(item, Path)]
+    if len(maps) > 1:
+        raise ValueError("give one map of values, standard input holds one document")
+    layers: list[str] = []
+    for item in values:
+        layers += ["--values", str(item) if isinstance(item, Path) else "-"]
+    arguments = ["template", release, str(chart), "--namespace", namespace, "--kube-version", kube_version]
+    stdin = json.dumps(maps[0]) if maps else ""
+    key = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest() + digest(chart)
+    return _render((*arguments, *layers, *options), stdin, key)
+
+
+@functools.lru_cache(maxsize=512)
+def _render(arguments: tuple[str, ...], stdin: str, key: str) -> Rendered:
+    """One render for each command and content of the files that it reads, which are in the key."""
+    del key
+    text = run(arguments, stdin)
+    shown = shlex.join(["helm", *(argument.removeprefix(f"{ROOT}/") for argument in arguments)])
+    command = f"echo {shlex.quote(stdin)} | {shown}" if stdin else shown
+    return Rendered(text, Objects.parse(text), command)
+
+
+def notes(*values: Values, release: str = "test", namespace: str = "models") -> str:
+    """Return the text that Helm prints after an install: NOTES.txt, which `helm template` does not show.
+
+    A copy of the chart carries it in an object, as Helm 3 wants a cluster before it prints notes.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        chart = Path(folder) / CHART.name
+        shutil.copytree(CHART, chart)
+        templates = chart / "templates"
+        text = (templates / "NOTES.txt").read_text(encoding="utf-8")
+        (templates / "NOTES.txt").unlink()
+        (templates / "_notes.tpl").write_text(f'{{{{- define "notes" }}}}{text}{{{{ end }}}}', encoding="utf-8")
+        carrier = (
+            '{"apiVersion": "v1", "kind": "Notes", "metadata": {"name": "n"}, "text": {{ include "notes" . | toJson }}}'
+        )
+        (templates / "notes.yaml").write_text(carrier, encoding="utf-8")
+        rendered = render(*values, chart=chart, release=release, namespace=namespace)
+        return str(rendered.objects.one("Notes").at("text"))

@@ -1,0 +1,64 @@
+"""Checks objects against the Kubernetes API, as the package kubernetes-validate carries its schemas.
+
+The package builds its registry anew for each object; here it is kept, so that an object takes a millisecond.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from importlib import resources
+from typing import Any
+
+import jsonschema
+from referencing import Registry, Resource
+
+from harness.findings import Finding
+from harness.objects import Manifest, Objects
+
+#: The oldest and the newest Kubernetes minor that the chart supports.
+SUPPORTED = ("1.31", "1.37")
+
+
+class UnknownKindError(LookupError):
+    """Kubernetes has no such kind of object; a custom resource needs its own definition."""
+
+
+def findings(objects: Objects, minor: str) -> list[Finding]:
+    """Everything that an API server of this minor, such as "1.31", would refuse or drop."""
+    found = []
+    for manifest in objects:
+        for error in _validator(manifest, minor).iter_errors(manifest.body):
+            for leaf in _leaves(error):
+                found.append(Finding(manifest, tuple(leaf.absolute_path), f"{leaf.message} (Kubernetes {minor})"))
+    return found
+
+
+def _leaves(error: jsonschema.ValidationError) -> list[jsonschema.ValidationError]:
+    return [leaf for inner in error.context for leaf in _leaves(inner)] if error.context else [error]
+
+
+def _validator(manifest: Manifest, minor: str) -> jsonschema.Draft202012Validator:
+    return _cached_validator(manifest.kind, str(manifest.body["apiVersion"]), minor)
+
+
+@functools.cache
+def _cached_validator(kind: str, api_version: str, minor: str) -> jsonschema.Draft202012Validator:
+    group, _, version = api_version.rpartition("/")
+    name = "-".join(part for part in (kind.lower(), group.split(".")[0], version) if part)
+    try:
+        schema = _read(minor, f"{name}.json")
+    except FileNotFoundError:
+        raise UnknownKindError(f"Kubernetes {minor} has no {api_version} {kind}") from None
+    registry: Registry[Any] = Resource.from_contents(schema) @ _definitions(minor)
+    return jsonschema.Draft202012Validator(schema, registry=registry)
+
+
+@functools.cache
+def _definitions(minor: str) -> Registry[Any]:
+    return Resource.from_contents(_read(minor, "_definitions.json")) @ Registry()
+
+
+def _read(minor: str, name: str) -> Any:
+    folder = resources.files("kubernetes_validate") / "kubernetes-json-schema" / f"v{minor}.0-local-strict"
+    return json.loads((folder / name).read_text(encoding="utf-8"))

@@ -1,0 +1,158 @@
+"""Indexes rendered objects, and reaches into them without ever taking a missing parent for a missing value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from harness import go_yaml
+
+Step = str | int
+
+#: Kinds that make pods, with the path to the pod template's spec.
+POD_SPECS: dict[str, tuple[Step, ...]] = {
+    "Pod": ("spec",),
+    "Deployment": ("spec", "template", "spec"),
+    "StatefulSet": ("spec", "template", "spec"),
+    "DaemonSet": ("spec", "template", "spec"),
+    "Job": ("spec", "template", "spec"),
+    "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
+}
+
+
+class MissingPathError(LookupError):
+    """A path that was asked for leads nowhere."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One rendered object and the template that it came from."""
+
+    source: str
+    body: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """The object's kind."""
+        return str(self.body["kind"])
+
+    @property
+    def name(self) -> str:
+        """The object's name."""
+        return str(self.body["metadata"]["name"])
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+    def at(self, *path: Step) -> Any:
+        """Return the value at the path; a word picks a key of a map, or the list item with that name or mountPath.
+
+        Raises MissingPathError that says how far the path leads.
+        """
+        value: Any = self.body
+        for index, step in enumerate(path):
+            try:
+                value = _descend(value, step)
+            except LookupError:
+                reached = ".".join(map(str, path[:index])) or "the object"
+                raise MissingPathError(f"{self} ({self.source}): {reached} has no {step!r}") from None
+        return value
+
+    def lacks(self, *path: Step) -> bool:
+        """Whether the last step of the path is absent; its parent must be there, or MissingPathError is raised."""
+        parent = self.at(*path[:-1])
+        try:
+            _descend(parent, path[-1])
+        except LookupError:
+            return True
+        return False
+
+
+def _descend(value: Any, step: Step) -> Any:
+    if isinstance(value, list) and isinstance(step, str):
+        for item in value:
+            if isinstance(item, dict) and step in (item.get("name"), item.get("mountPath")):
+                return item
+        raise KeyError(step)
+    if isinstance(value, dict | list):
+        return value[step]  # type: ignore[index]
+    raise KeyError(step)
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container of an object's pod, with the path that leads to it."""
+
+    manifest: Manifest
+    path: tuple[Step, ...]
+    body: dict[str, Any]
+
+
+class Objects:
+    """Every object of one render, by kind and name."""
+
+    def __init__(self, manifests: Iterable[Manifest]) -> None:
+        self._all = tuple(manifests)
+
+    @classmethod
+    def parse(cls, text: str) -> Objects:
+        """Return the objects in the output of `helm template`; raises yaml.YAMLError where a document is malformed."""
+        manifests = []
+        for part in re.split(r"^---\s*$", text, flags=re.MULTILINE):
+            source = re.search(r"^# Source: (\S+)$", part, flags=re.MULTILINE)
+            body = go_yaml.load(part)
+            if body is not None:
+                manifests.append(Manifest(source.group(1) if source else "?", body))
+        return cls(manifests)
+
+    def __iter__(self) -> Iterator[Manifest]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def of(self, kind: str) -> list[Manifest]:
+        """All objects of a kind."""
+        return [manifest for manifest in self._all if manifest.kind == kind]
+
+    def one(self, kind: str, name: str | None = None) -> Manifest:
+        """Return the only object of the kind, or of that kind and name.
+
+        Raises MissingPathError where it is not just one.
+        """
+        found = [manifest for manifest in self.of(kind) if name in (None, manifest.name)]
+        if len(found) != 1:
+            wanted = kind if name is None else f"{kind}/{name}"
+            there = ", ".join(map(str, self._all)) or "nothing"
+            raise MissingPathError(f"{len(found)} objects are {wanted}; rendered: {there}")
+        return found[0]
+
+    def names(self) -> set[tuple[str, str]]:
+        """Kind and name of every object."""
+        return {(manifest.kind, manifest.name) for manifest in self._all}
+
+    def workloads(self) -> list[Manifest]:
+        """Return the objects that make pods."""
+        return [manifest for manifest in self._all if manifest.kind in POD_SPECS]
+
+
+def pod_path(manifest: Manifest) -> tuple[Step, ...]:
+    """Return the path to the pod's spec in an object that makes pods."""
+    return POD_SPECS[manifest.kind]
+
+
+def pod_spec(manifest: Manifest) -> dict[str, Any]:
+    """Return the pod's spec of an object that makes pods."""
+    spec: dict[str, Any] = manifest.at(*pod_path(manifest))
+    return spec
+
+
+def containers(manifest: Manifest) -> list[Container]:
+    """Every container of an object that makes pods, init and ephemeral ones too."""
+    found = []
+    for group in ("initContainers", "containers", "ephemeralContainers"):
+        for body in pod_spec(manifest).get(group, []):
+            found.append(Container(manifest, (*pod_path(manifest), group, body["name"]), body))
+    return found

@@ -1,0 +1,138 @@
+"""Checks that what an object names is there, and that nothing which must be unique is given twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness.findings import Finding
+from harness.objects import Manifest, Objects, Step, containers, pod_path, pod_spec
+
+#: Lists that Kubernetes takes for maps, with what makes an item's key.
+_POD_LISTS: dict[str, tuple[str, ...]] = {"volumes": ("name",), "containers": ("name",), "imagePullSecrets": ("name",)}
+_CONTAINER_LISTS: dict[str, tuple[str, ...]] = {
+    "env": ("name",),
+    "ports": ("containerPort", "protocol"),
+    "volumeMounts": ("mountPath",),
+}
+
+#: Fields that name another object, with its kind and, where it varies, the key of the name.
+_VOLUME_SOURCES = {
+    "configMap": ("ConfigMap", "name"),
+    "secret": ("Secret", "secretName"),
+    "persistentVolumeClaim": ("PersistentVolumeClaim", "claimName"),
+}
+_ENV_SOURCES = {"secretKeyRef": "Secret", "configMapKeyRef": "ConfigMap"}
+_ENV_FROM_SOURCES = {"secretRef": "Secret", "configMapRef": "ConfigMap"}
+
+#: Kind and name of objects that exist without the chart.
+External = set[tuple[str, str]]
+
+
+def declared_external(values: Any) -> External:
+    """Return the Secrets, claims and ConfigMaps that a values file says exist already, by kind and name."""
+    found: External = set()
+    if isinstance(values, Mapping):
+        for key, kind in {"existingSecret": "Secret", "claimName": "PersistentVolumeClaim"}.items():
+            if isinstance(values.get(key), str):
+                found.add((kind, values[key]))
+        for key, kind in (_ENV_SOURCES | _ENV_FROM_SOURCES).items():
+            if isinstance(values.get(key), Mapping):
+                found.add((kind, values[key]["name"]))
+        values = list(values.values())
+    if isinstance(values, list):
+        for item in values:
+            found |= declared_external(item)
+    return found
+
+
+def findings(objects: Objects, external: External) -> list[Finding]:
+    """Every name that leads nowhere, and every Service that does not pick exactly one workload."""
+    known = objects.names() | external | {("ServiceAccount", "default")}
+    found = [finding for manifest in objects.workloads() for finding in _pod(manifest, known)]
+    for service in objects.of("Service"):
+        found += _service(service, objects)
+    return found
+
+
+def _pod(manifest: Manifest, known: set[tuple[str, str]]) -> Iterator[Finding]:
+    spec, path = pod_spec(manifest), pod_path(manifest)
+    volumes = {volume["name"] for volume in spec.get("volumes", [])}
+    mounted = set()
+    for where, kind, name in _named(spec):
+        if (kind, name) not in known:
+            yield Finding(manifest, (*path, *where), f"{kind} {name} is not there")
+    for container in containers(manifest):
+        for mount in container.body.get("volumeMounts", []):
+            mounted.add(mount["name"])
+            if mount["name"] not in volumes:
+                where = (*container.path, "volumeMounts", mount["mountPath"])
+                yield Finding(manifest, where, f"the pod has no volume {mount['name']}")
+        ports = {port.get("name") for port in container.body.get("ports", [])}
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            port = container.body.get(probe, {}).get("httpGet", {}).get("port")
+            if isinstance(port, str) and port not in ports:
+                yield Finding(manifest, (*container.path, probe), f"the container has no port {port}")
+    for name in sorted(volumes - mounted):
+        yield Finding(manifest, (*path, "volumes", name), "no container mounts it")
+
+
+def _named(spec: dict[str, Any]) -> Iterator[tuple[tuple[Step, ...], str, str]]:
+    """Path, kind and name of every object that a pod names."""
+    if "serviceAccountName" in spec:
+        yield ("serviceAccountName",), "ServiceAccount", spec["serviceAccountName"]
+    for volume in spec.get("volumes", []):
+        where = ("volumes", volume["name"])
+        for source in volume.keys() & _VOLUME_SOURCES.keys():
+            kind, key = _VOLUME_SOURCES[source]
+            yield where, kind, volume[source][key]
+    for container in (*spec.get("initContainers", []), *spec["containers"]):
+        for variable in container.get("env", []):
+            for source in variable.get("valueFrom", {}).keys() & _ENV_SOURCES.keys():
+                name = variable["valueFrom"][source]["name"]
+                yield (container["name"], "env", variable["name"]), _ENV_SOURCES[source], name
+        for origin in container.get("envFrom", []):
+            for source in origin.keys() & _ENV_FROM_SOURCES.keys():
+                yield (container["name"], "envFrom"), _ENV_FROM_SOURCES[source], origin[source]["name"]
+
+
+def _service(service: Manifest, objects: Objects) -> Iterator[Finding]:
+    selector = service.at("spec", "selector").items()
+    picked = [
+        workload
+        for workload in objects.workloads()
+        if workload.kind != "Pod" and selector <= workload.at("spec", "template", "metadata", "labels").items()
+    ]
+    if len(picked) != 1:
+        names = ", ".join(map(str, picked)) or "nothing"
+        yield Finding(service, ("spec", "selector"), f"picks {names}, not one workload")
+        return
+    ports = {port.get("name") for found in containers(picked[0]) for port in found.body.get("ports", [])}
+    for port in service.at("spec", "ports"):
+        target = port.get("targetPort")
+        if isinstance(target, str) and target not in ports:
+            yield Finding(service, ("spec", "ports", port["name"]), f"{picked[0]} has no port {target}")
+
+
+def repetitions(objects: Objects) -> list[Finding]:
+    """Everything that a server-side apply refuses for being given twice: objects, and items of a pod's lists."""
+    found = []
+    seen: set[tuple[str, str]] = set()
+    for manifest in objects:
+        key = (manifest.kind, manifest.name)
+        if key in seen:
+            found.append(Finding(manifest, ("metadata", "name"), "another object of the kind has this name"))
+        seen.add(key)
+    for manifest in objects.workloads():
+        spec, path = pod_spec(manifest), pod_path(manifest)
+        groups = [(path, spec, _POD_LISTS)]
+        groups += [(container.path, container.body, _CONTAINER_LISTS) for container in containers(manifest)]
+        for where, body, lists in groups:
+            for name, keys in lists.items():
+                counts = Counter(tuple(item.get(key) for key in keys) for item in body.get(name, []))
+                for values, count in counts.items():
+                    if count > 1:
+                        label = " ".join(map(str, values))
+                        found.append(Finding(manifest, (*where, name), f"{label} is there {count} times"))
+    return found

@@ -1,0 +1,117 @@
+"""Checks the server's arguments against vLLM's own parser, as its dump in data/ describes it.
+
+The real parser takes prefixes of flags, so that a typo may pass; here a flag must be spelt in full.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.findings import Finding
+from harness.objects import Objects, containers
+
+DATA = Path(__file__).parent / "data"
+
+_NUMBERS = {
+    "int": re.compile(r"-?\d+"),
+    "float": re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"),
+    "human_readable_int": re.compile(r"-?\d+(\.\d+)?[kKmMgGtT]?"),
+    "human_readable_int_or_auto": re.compile(r"auto|-?\d+(\.\d+)?[kKmMgGtT]?"),
+}
+_JSON = frozenset(["loads", "parse_dataclass", "_parse_type"])
+
+
+@dataclass(frozen=True)
+class Flag:
+    """What the parser says of one flag; `nargs` is argparse's: None for one value, 0 for a switch, "+" for several."""
+
+    names: tuple[str, ...]
+    action: str
+    nargs: int | str | None
+    type: str | None
+    choices: tuple[Any, ...]
+
+
+class Parser:
+    """The flags of one version of `vllm serve`."""
+
+    def __init__(self, dump: dict[str, Any]) -> None:
+        self.version = str(dump["vllm"])
+        self.flags = [
+            Flag(tuple(entry["flags"]), entry["action"], entry["nargs"], entry["type"], tuple(entry["choices"] or ()))
+            for entry in dump["args"]
+            if entry["flags"]
+        ]
+        self._by_name = {name: flag for flag in self.flags for name in flag.names}
+
+    def flag(self, name: str) -> Flag | None:
+        """Return the flag of that full name with its dashes."""
+        return self._by_name.get(name)
+
+    def problems(self, arguments: Sequence[str]) -> list[str]:
+        """One sentence for each thing that the parser would not take, or would take another way than it reads."""
+        if not arguments or arguments[0].startswith("-"):
+            return ["the model must be the first argument"]
+        return list(self._problems(list(arguments[1:])))
+
+    def _problems(self, rest: list[str]) -> Iterator[str]:
+        seen: set[Flag] = set()
+        while rest:
+            name, equals, value = rest.pop(0).partition("=")
+            flag = self.flag(name)
+            if flag is None:
+                yield (
+                    f"vLLM {self.version} has no flag {name}" if name.startswith("-") else f"{name} belongs to no flag"
+                )
+                continue
+            if flag in seen and flag.action != "_AppendAction":
+                yield f"{name} is given twice"
+            seen.add(flag)
+            values = [value] if equals else []
+            if flag.nargs == 0:
+                if equals:
+                    yield f"{name} is a switch and takes no value"
+                continue
+            if not equals:
+                while rest and not rest[0].startswith("--") and (flag.nargs is not None or not values):
+                    values.append(rest.pop(0))
+            if not values and flag.nargs != "?":
+                yield f"{name} has no value"
+            for item in values:
+                yield from _value_problems(name, flag, item)
+
+
+def _value_problems(name: str, flag: Flag, value: str) -> Iterator[str]:
+    if flag.choices and value not in map(str, flag.choices):
+        yield f"{name} does not take {value!r}, only {', '.join(map(str, flag.choices))}"
+    pattern = _NUMBERS.get(flag.type or "")
+    if pattern and not pattern.fullmatch(value):
+        yield f"{name} takes a number, not {value!r}"
+    if flag.type in _JSON or (flag.type == "_optional_type" and name.endswith("-config") and value.startswith("{")):
+        try:
+            json.loads(value)
+        except ValueError:
+            yield f"{name} takes JSON, not {value!r}"
+
+
+@functools.cache
+def parser(version: str) -> Parser:
+    """Return the parser of a vLLM version such as 0.32.0; raises FileNotFoundError where it was never dumped."""
+    return Parser(json.loads((DATA / f"vllm-serve-args-{version}.json").read_text(encoding="utf-8")))
+
+
+def findings(objects: Objects, version: str) -> list[Finding]:
+    """Every argument of a vLLM server that this version would not take."""
+    return [
+        Finding(manifest, (*container.path, "args"), problem)
+        for manifest in objects.workloads()
+        for container in containers(manifest)
+        if container.body["name"] == "vllm"
+        for problem in parser(version).problems(container.body["args"])
+    ]

@@ -1,0 +1,215 @@
+"""Every check of the harness is shown to fail on something broken, so that its silence means something."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from harness import helm, kubernetes_api, pod_security, references, vllm_arguments
+from harness.findings import Finding, report
+from harness.objects import Manifest, Objects
+
+POD = ("spec", "template", "spec")
+SERVER = (*POD, "containers", "vllm")
+
+Change = Callable[[Manifest], Any]
+
+
+def broken(kind: str, change: Change) -> Objects:
+    """The chart's objects with one of them changed."""
+    manifests = [Manifest(item.source, copy.deepcopy(item.body)) for item in helm.render({}).objects]
+    (target,) = [item for item in manifests if item.kind == kind]
+    change(target)
+    return Objects(manifests)
+
+
+def merge(*path: str, **values: Any) -> Change:
+    """A change that puts values into the map at the path."""
+    return lambda manifest: manifest.at(*path).update(values)
+
+
+def drop(*path: str) -> Change:
+    """A change that takes the last key of the path away."""
+    return lambda manifest: manifest.at(*path[:-1]).pop(path[-1])
+
+
+def append(*path: str, item: Any) -> Change:
+    """A change that adds an item to the list at the path."""
+    return lambda manifest: manifest.at(*path).append(item)
+
+
+CONTEXT = (*SERVER, "securityContext")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (merge(*POD, hostNetwork=True), "hostNetwork"),
+        (merge(*POD, hostPID=True), "hostPID"),
+        (merge(*POD, hostIPC=True), "hostIPC"),
+        (append(*POD, "volumes", item={"name": "host", "hostPath": {"path": "/"}}), "hostPath"),
+        (merge(*POD, "securityContext", sysctls=[{"name": "kernel.msgmax", "value": "1"}]), "kernel.msgmax"),
+        (merge(*POD, "securityContext", runAsUser=0), "runAsUser: must not be 0"),
+        (merge(*POD, "securityContext", runAsNonRoot=False), "runAsNonRoot: must not be false"),
+        (drop(*POD, "securityContext", "runAsNonRoot"), "runAsNonRoot: must be true"),
+        (drop(*POD, "securityContext", "seccompProfile"), "seccompProfile: must be set"),
+        (merge(*POD, "securityContext", seccompProfile={"type": "Unconfined"}), "Unconfined"),
+        (merge(*POD, "securityContext", appArmorProfile={"type": "Unconfined"}), "appArmorProfile"),
+        (merge(*POD, "securityContext", seLinuxOptions={"type": "spc_t"}), "seLinuxOptions"),
+        (merge(*POD, "securityContext", seLinuxOptions={"user": "root"}), "seLinuxOptions"),
+        (merge(*POD, "securityContext", windowsOptions={"hostProcess": True}), "hostProcess"),
+        (merge(*CONTEXT, runAsUser=0), "vllm.securityContext.runAsUser"),
+        (merge(*CONTEXT, privileged=True), "privileged"),
+        (merge(*CONTEXT, procMount="Unmasked"), "procMount"),
+        (drop(*CONTEXT, "allowPrivilegeEscalation"), "allowPrivilegeEscalation"),
+        (drop(*CONTEXT, "capabilities"), "capabilities.drop"),
+        (merge(*CONTEXT, "capabilities", add=["SYS_ADMIN"]), "SYS_ADMIN"),
+        (merge(*SERVER, ports=[{"containerPort": 8000, "hostPort": 8000}]), "hostPort 8000"),
+        (merge(*SERVER, "startupProbe", "httpGet", host="node.example"), "startupProbe"),
+        (
+            merge(*POD, initContainers=[{"name": "init", "securityContext": {"allowPrivilegeEscalation": False}}]),
+            "initContainers.init",
+        ),
+    ],
+)
+def test_each_control_of_the_restricted_standard_is_seen(change: Change, words: str) -> None:
+    (finding,) = pod_security.findings(broken("Deployment", change))
+    assert words in str(finding)
+
+
+@pytest.mark.parametrize("minor", kubernetes_api.SUPPORTED)
+@pytest.mark.parametrize(
+    ("kind", "change", "words"),
+    [
+        ("Deployment", merge("spec", replikas=1), "replikas"),
+        ("Deployment", merge("spec", replicas="2"), "spec.replicas"),
+        ("Deployment", merge(*SERVER, "startupProbe", failureThreshold=1.5), "failureThreshold"),
+        ("Deployment", drop("spec", "selector"), "selector"),
+        ("Deployment", append(*SERVER, "env", item={"value": "x"}), "name"),
+        ("Service", merge("spec", sessionAfinity="None"), "sessionAfinity"),
+        ("ServiceAccount", merge("metadata", labels=["a"]), "metadata.labels"),
+    ],
+)
+def test_an_object_that_kubernetes_refuses_is_seen(kind: str, change: Change, words: str, minor: str) -> None:
+    found = kubernetes_api.findings(broken(kind, change), minor)
+    assert found
+    assert words in str(found[0])
+
+
+def test_a_kind_that_kubernetes_does_not_have_is_an_error() -> None:
+    with pytest.raises(kubernetes_api.UnknownKindError, match="Widget"):
+        kubernetes_api.findings(broken("Service", lambda item: item.body.update(kind="Widget")), "1.37")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "the model must be the first argument"),
+        (["--port=1"], "the model must be the first argument"),
+        (["m", "--max-model-length=1"], "no flag --max-model-length"),
+        (["m", "--max-model=1"], "no flag --max-model"),
+        (["m", "--port", "1", "2"], "no flag 2"),
+        (["m", "--port"], "--port has no value"),
+        (["m", "--port=a"], "takes a number, not 'a'"),
+        (["m", "--max-model-len=32q"], "takes a number"),
+        (["m", "--gpu-memory-utilization=x"], "takes a number"),
+        (["m", "--port=1", "--port=2"], "--port is given twice"),
+        (["m", "--enforce-eager=true"], "is a switch"),
+        (["m", "--enforce-eager", "true"], "no flag true"),
+        (["m", "--block-size=sixteen"], "--block-size"),
+        (["m", "--kv-cache-dtype=fp3"], "does not take 'fp3'"),
+        (["m", "--compilation-config={a}"], "takes JSON"),
+        (["m", "--speculative-config={a}"], "takes JSON"),
+        (["m", "--cudagraph-capture-sizes", "1", "x"], "takes a number, not 'x'"),
+    ],
+)
+def test_an_argument_that_vllm_refuses_is_seen(arguments: list[str], words: str) -> None:
+    (problem,) = vllm_arguments.parser("0.32.0").problems(arguments)
+    assert words in problem
+
+
+def test_arguments_that_vllm_takes_pass() -> None:
+    arguments = [
+        "m",
+        "--served-model-name",
+        "a",
+        "b",
+        "--port=1",
+        "--max-model-len",
+        "32k",
+        "--no-enable-prefix-caching",
+    ]
+    arguments += ["--middleware=a", "--middleware=b", "-tp", "2", "--compilation-config={}", "--max-model-len=-1"]
+    problems = vllm_arguments.parser("0.32.0").problems(arguments)
+    assert problems == ["--max-model-len is given twice"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "words"),
+    [
+        ("Deployment", merge(*POD, serviceAccountName="other"), "ServiceAccount other is not there"),
+        ("Deployment", append(*SERVER, "volumeMounts", item={"name": "x", "mountPath": "/x"}), "no volume x"),
+        ("Deployment", append(*POD, "volumes", item={"name": "x", "emptyDir": {}}), "no container mounts it"),
+        ("Deployment", merge(*SERVER, "livenessProbe", "httpGet", port="htpp"), "no port htpp"),
+        ("Deployment", merge(*SERVER, envFrom=[{"secretRef": {"name": "x"}}]), "Secret x is not there"),
+        ("Deployment", merge(*SERVER, envFrom=[{"configMapRef": {"name": "x"}}]), "ConfigMap x is not there"),
+        (
+            "Deployment",
+            append(*SERVER, "env", item={"name": "A", "valueFrom": {"secretKeyRef": {"name": "x", "key": "k"}}}),
+            "Secret x is not there",
+        ),
+        (
+            "Deployment",
+            merge(*POD, "volumes", "tmp", persistentVolumeClaim={"claimName": "x"}),
+            "PersistentVolumeClaim x is not there",
+        ),
+        ("Deployment", merge(*POD, "volumes", "tmp", configMap={"name": "x"}), "ConfigMap x is not there"),
+        ("Service", merge("spec", "selector", tier="x"), "picks nothing, not one workload"),
+        ("Service", merge("spec", "ports", "http", targetPort="web"), "has no port web"),
+    ],
+)
+def test_a_name_that_leads_nowhere_is_seen(kind: str, change: Change, words: str) -> None:
+    (finding,) = references.findings(broken(kind, change), set())
+    assert words in str(finding)
+
+
+def test_what_the_user_declares_to_exist_is_taken_as_there() -> None:
+    values = {
+        "model": {"credentials": {"existingSecret": "a", "key": "k"}},
+        "engine": {"envFrom": [{"secretRef": {"name": "b"}}, {"configMapRef": {"name": "c"}}]},
+        "extraVolumes": {"data": {"persistentVolumeClaim": {"claimName": "d"}}},
+    }
+    expected = {("Secret", "a"), ("Secret", "b"), ("ConfigMap", "c"), ("PersistentVolumeClaim", "d")}
+    assert references.declared_external(values) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (append(*SERVER, "env", item={"name": "HOME", "value": "/"}), "HOME is there 2 times"),
+        (append(*SERVER, "ports", item={"containerPort": 8000, "protocol": "TCP"}), "8000 TCP is there 2 times"),
+        (append(*SERVER, "volumeMounts", item={"name": "tmp", "mountPath": "/tmp"}), "/tmp is there 2 times"),  # noqa: S108
+        (append(*POD, "volumes", item={"name": "tmp", "emptyDir": {}}), "tmp is there 2 times"),
+        (merge(*POD, imagePullSecrets=[{"name": "a"}, {"name": "a"}]), "a is there 2 times"),
+    ],
+)
+def test_a_list_item_given_twice_is_seen(change: Change, words: str) -> None:
+    (finding,) = references.repetitions(broken("Deployment", change))
+    assert words in str(finding)
+
+
+def test_an_object_given_twice_is_seen() -> None:
+    objects = helm.render({}).objects
+    (finding,) = references.repetitions(Objects([*objects, objects.one("Service")]))
+    assert "Service/test" in str(finding)
+
+
+def test_a_report_names_object_template_path_and_command() -> None:
+    rendered = helm.render({"replicas": 2})
+    finding = Finding(rendered.objects.one("Deployment"), ("spec", "replicas"), "is wrong")
+    text = report([finding], rendered.command)
+    assert "Deployment/test (vllm/templates/deployment.yaml) at spec.replicas: is wrong" in text
+    assert """echo '{"replicas": 2}' | helm template test charts/vllm""" in text
+    assert not report([], rendered.command)

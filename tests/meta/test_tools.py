@@ -1,0 +1,144 @@
+"""The tools of the harness do what the tests rely on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from harness import go_yaml, helm
+from harness.helm import CHART
+from harness.objects import MissingPathError, Objects
+
+# -- YAML
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("y", True),
+        ("On", True),
+        ("no", False),
+        ("1e3", 1000.0),
+        ("1e+06", 1000000.0),
+        ("1.5", 1.5),
+        (".5", 0.5),
+        ("12", 12),
+        ("-12", -12),
+        ("+12", 12),
+        ("1_000", 1000),
+        ("0x1F", 31),
+        ("0b101", 5),
+        ("0o14", 12),
+        ("014", 12),
+        ("0", 0),
+        ("08", 8.0),
+        ("2026-11-22", "2026-11-22"),
+        ("1:30", "1:30"),
+        ("22:22", "22:22"),
+        ("1.2.3", "1.2.3"),
+        ("~", None),
+        ("null", None),
+        ("", None),
+        ("'y'", "y"),
+        ("yep", "yep"),
+        ("1e", "1e"),
+    ],
+)
+def test_yaml_is_read_as_go_reads_it(text: str, value: Any) -> None:
+    found = go_yaml.load(f"key: {text}")["key"]
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize("text", ["a: 1\na: 2", "b: {a: 1, a: 2}", "- a: 1\n  'a': 2"])
+def test_a_key_given_twice_is_an_error(text: str) -> None:
+    with pytest.raises(go_yaml.DuplicateKeyError, match="key given twice: a"):
+        go_yaml.load(text)
+
+
+def test_anchors_and_merges_are_no_repetition() -> None:
+    text = "a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}"
+    assert go_yaml.load(text)["b"] == {"x": 3, True: 2}
+
+
+# -- objects
+
+
+def test_a_missing_parent_is_never_taken_for_a_missing_value() -> None:
+    service = helm.render({}).objects.one("Service")
+    assert service.lacks("spec", "clusterIP")
+    assert not service.lacks("spec", "type")
+    with pytest.raises(MissingPathError, match="the object has no 'sepc'"):
+        service.lacks("sepc", "clusterIP")
+    with pytest.raises(MissingPathError, match=r"spec\.ports has no 'https'"):
+        service.at("spec", "ports", "https", "port")
+    with pytest.raises(MissingPathError, match=r"spec\.type has no 'x'"):
+        service.at("spec", "type", "x")
+
+
+def test_an_object_that_is_not_there_or_not_alone_is_an_error() -> None:
+    objects = helm.render({}).objects
+    with pytest.raises(MissingPathError, match="0 objects are Ingress; rendered: "):
+        objects.one("Ingress")
+    with pytest.raises(MissingPathError, match="0 objects are Service/x"):
+        objects.one("Service", "x")
+    with pytest.raises(MissingPathError, match="2 objects are Service"):
+        Objects([*objects, *objects]).one("Service")
+
+
+# -- Helm
+
+
+def broken_chart(folder: Path, name: str, old: str, new: str) -> Path:
+    """A copy of the chart with one text replaced in one file."""
+    chart = folder / CHART.name
+    shutil.copytree(CHART, chart)
+    text = (chart / name).read_text(encoding="utf-8")
+    assert old in text
+    (chart / name).write_text(text.replace(old, new), encoding="utf-8")
+    return chart
+
+
+def test_a_warning_of_helm_is_an_error(tmp_path: Path) -> None:
+    chart = broken_chart(tmp_path, "values.yaml", 'priorityClassName: ""', "priorityClassName: {}")
+    with pytest.raises(helm.HelmError, match="priorityClassName"):
+        helm.render({"priorityClassName": "high"}, chart=chart)
+
+
+def test_a_changed_chart_is_rendered_anew(tmp_path: Path) -> None:
+    chart = broken_chart(tmp_path, "templates/service.yaml", "appProtocol: http", "appProtocol: http")
+    before = helm.render({}, chart=chart).text
+    path = chart / "templates" / "service.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("appProtocol: http", "appProtocol: h2c"), encoding="utf-8")
+    assert helm.render({}, chart=chart).text == before.replace("appProtocol: http", "appProtocol: h2c")
+
+
+def test_a_changed_values_file_is_rendered_anew(tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    for replicas in (2, 3):
+        values.write_text(f"replicas: {replicas}", encoding="utf-8")
+        assert helm.render(values).objects.one("Deployment").at("spec", "replicas") == replicas
+
+
+def test_a_repeated_key_in_a_render_is_an_error(tmp_path: Path) -> None:
+    chart = broken_chart(tmp_path, "templates/service.yaml", "appProtocol: http", "appProtocol: http\n      port: 1")
+    with pytest.raises((yaml.YAMLError, helm.HelmError)):
+        helm.render({}, chart=chart)
+
+
+def test_a_refusal_names_the_command_that_shows_it_again() -> None:
+    with pytest.raises(helm.HelmError) as failure:
+        helm.render({"replicas": -1})
+    assert failure.value.command.startswith("""echo '{"replicas": -1}' | helm template test """)
+    assert failure.value.command in str(failure.value)
+
+
+def test_the_users_cluster_and_helm_settings_are_out_of_reach() -> None:
+    output = helm.run(["env"])
+    for line in output.splitlines():
+        name, _, value = line.partition("=")
+        if name.endswith(("_HOME", "_CONFIG", "_CACHE", "_PLUGINS")) and value.strip('"'):
+            assert "harness-helm-" in value, line

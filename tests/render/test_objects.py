@@ -1,0 +1,103 @@
+"""What single values make of the objects around the pod, of names and labels, and of the notes."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from harness import helm
+
+
+def test_the_service_leads_to_the_server_by_port_name() -> None:
+    service = helm.render({"service": {"port": 8080}}).objects.one("Service")
+    assert service.at("spec", "type") == "ClusterIP"
+    assert service.at("spec", "ports") == [
+        {"name": "http", "port": 8080, "targetPort": "http", "protocol": "TCP", "appProtocol": "http"}
+    ]
+
+
+def test_a_node_port_is_given_or_left_to_the_cluster() -> None:
+    checks = {"disabled": {"serviceType": True}}
+    chosen = helm.render({"service": {"type": "NodePort", "nodePort": 30080}, "checks": checks}).objects.one("Service")
+    free = helm.render({"service": {"type": "NodePort"}, "checks": checks}).objects.one("Service")
+    assert chosen.at("spec", "ports", "http", "nodePort") == 30080
+    assert free.lacks("spec", "ports", "http", "nodePort")
+
+
+@pytest.mark.parametrize(
+    ("account", "made", "used"),
+    [
+        ({}, "test", "test"),
+        ({"name": "other"}, "other", "other"),
+        ({"create": False}, None, "default"),
+        ({"create": False, "name": "there"}, None, "there"),
+    ],
+)
+def test_the_service_account_is_made_or_named(account: dict[str, Any], made: str | None, used: str) -> None:
+    objects = helm.render({"serviceAccount": account}).objects
+    assert [item.name for item in objects.of("ServiceAccount")] == ([made] if made else [])
+    assert objects.one("Deployment").at("spec", "template", "spec", "serviceAccountName") == used
+
+
+def test_common_labels_reach_objects_and_pods_but_never_selectors() -> None:
+    labels = {"team": "a", "app.kubernetes.io/name": "mine", "app.kubernetes.io/instance": "mine"}
+    objects = helm.render({"commonLabels": labels, "commonAnnotations": {"owner": "b"}}).objects
+    for manifest in objects:
+        assert manifest.at("metadata", "labels", "team") == "a"
+        assert manifest.at("metadata", "labels", "app.kubernetes.io/name") == "vllm"
+        assert manifest.at("metadata", "annotations") == {"owner": "b"}
+    deployment = objects.one("Deployment")
+    assert deployment.at("spec", "template", "metadata", "labels") == {
+        "team": "a",
+        "app.kubernetes.io/name": "vllm",
+        "app.kubernetes.io/instance": "test",
+    }
+    assert deployment.lacks("spec", "template", "metadata", "annotations")
+
+
+def test_long_names_are_cut_with_a_hash_so_that_two_never_meet() -> None:
+    names = {helm.render({"fullnameOverride": "a" * 70 + last}).objects.one("Service").name for last in "bc"}
+    assert len(names) == 2
+    assert {len(name) for name in names} == {63}
+
+
+def test_extra_objects_are_installed_with_their_templates_filled_in() -> None:
+    extra = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-x"}, "data": {"n": "1"}}
+    assert helm.render({"extraObjects": {"x": extra}}).objects.one("ConfigMap", "test-x").at("data") == {"n": "1"}
+
+
+# -- notes
+
+
+def test_the_notes_show_the_derived_numbers() -> None:
+    values = {
+        "parallelism": {"tensor": 2, "pipeline": 2},
+        "replicas": 2,
+        "startup": {"timeoutSeconds": 900},
+        "engine": {"extraArgs": ["--new-flag"]},
+    }
+    text = helm.notes(values)
+    assert "4 \u00d7 nvidia.com/gpu for each pod (tensor 2 \u00d7 pipeline 2 \u00d7 data 1)" in text
+    assert "up to 900 s" in text
+    deadline = helm.render(values).objects.one("Deployment").at("spec", "progressDeadlineSeconds")
+    assert f"--timeout {2 * deadline}s" in text
+    assert "unchecked   engine.extraArgs are passed on as they are: --new-flag" in text
+    assert "nothing answers meanwhile" not in text
+    assert "nothing answers meanwhile" in helm.notes({})
+
+
+def test_the_notes_hold_a_first_request_that_the_server_understands() -> None:
+    text = helm.notes({"model": {"name": "chat"}, "service": {"port": 8080}}, release="one", namespace="two")
+    assert "kubectl --namespace two port-forward service/one 8000:8080" in text
+    body = re.search(r"-d '(.*)'", text)
+    assert body
+    assert json.loads(body.group(1))["model"] == "chat"
+    assert "Authorization" not in text
+
+
+def test_the_notes_read_the_key_from_its_secret() -> None:
+    text = helm.notes({"server": {"apiKey": {"keys": {"main": {"existingSecret": "api", "key": "my.key"}}}}})
+    assert """get secret api -o go-template='{{index .data "my.key" | base64decode}}'""" in text
+    assert '-H "Authorization: Bearer $KEY"' in text
