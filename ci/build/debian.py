@@ -30,9 +30,9 @@ def root(name: str, packages: Sequence[str]) -> Path:
 
 
 def copy_packages(source: Path, target: Path, packages: Sequence[str]) -> None:
-    """Copy the files of installed packages, and the alternatives' links, from one root file system to another."""
+    """Copy the files of installed packages from one root file system to another; links to alternatives aren't theirs."""
     lists = source / "var/lib/dpkg/info"
-    files = {"etc/alternatives", "etc/ld.so.cache"}
+    files = {"etc/ld.so.cache"}
     for package in packages:
         (listing,) = {*lists.glob(f"{package}.list"), *lists.glob(f"{package}:*.list")}
         files |= {line[1:] for line in listing.read_text().split("\n") if line[1:] and not (source / line[1:]).is_dir()}

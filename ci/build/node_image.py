@@ -65,7 +65,9 @@ def build() -> Path:
             for key, value in values.items():
                 text = text.replace(key, value)
             (root / file).write_text(text)
-        archive.write(root / "kind/images.tar", images)
+        for file, on_workers in {"control-plane.tar": False, "all-nodes.tar": True}.items():
+            chosen = [image for image in images if _runs_on_workers(image) is on_workers]
+            archive.write(root / "kind/images" / file, chosen)
         config = {
             "Entrypoint": ["/usr/local/bin/entrypoint", "/sbin/init"],
             "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "container=docker"],
@@ -73,6 +75,10 @@ def build() -> Path:
         }
         archive.write(target, [archive.Image(name(), root, config)])
     return target
+
+
+def _runs_on_workers(image: archive.Image) -> bool:
+    return not any(name in image.name for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"))
 
 
 def _kubectl() -> Path:
@@ -102,13 +108,15 @@ def _control_plane(folder: Path, base: Path, built: dict[str, Path]) -> list[arc
         root = folder / "images" / title
         if title == "kube-proxy":
             debian.copy_packages(base, root, _KUBE_PROXY_PACKAGES)
+            for command in ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore"):
+                (root / "usr/sbin" / command).symlink_to("xtables-nft-multi")
         for file in files:
-            archive.install(file, root / "usr" / "bin")
+            archive.install(file, root / "usr/local/bin")
         if busybox in files:
             for applet in ("sh", "mkdir", "rm"):
-                (root / "usr/bin" / applet).symlink_to("busybox")
+                (root / "usr/local/bin" / applet).symlink_to("busybox")
         if not (root / "bin").exists():
-            (root / "bin").symlink_to("usr/bin")
+            (root / "bin").symlink_to("usr/local/bin")
         for directory in ("tmp", "etc"):
             (root / directory).mkdir(exist_ok=True)
         (root / "tmp").chmod(0o1777)
@@ -122,8 +130,8 @@ def _control_plane(folder: Path, base: Path, built: dict[str, Path]) -> list[arc
             for title in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
         ),
         image("etcd", wanted["etcd"], _renamed(etcd, folder / "etcd")),
-        image("coredns", wanted["coredns"], built["coredns"] / "coredns", entrypoint=["/usr/bin/coredns"]),
-        image("pause", wanted["pause"], pause, entrypoint=["/usr/bin/pause"]),
+        image("coredns", wanted["coredns"], built["coredns"] / "coredns", entrypoint=["/usr/local/bin/coredns"]),
+        image("pause", wanted["pause"], pause, entrypoint=["/usr/local/bin/pause"]),
         image("provisioner", _PROVISIONER, built["local-path-provisioner"] / "local-path-provisioner"),
         image("helper", _HELPER, busybox),
     ]

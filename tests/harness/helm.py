@@ -97,16 +97,17 @@ def digest(chart: Path) -> str:
 
 def render(
     *values: Values,
-    chart: Path = CHART,
+    chart: Path | None = None,
     release: str = "test",
     namespace: str = "models",
     options: Sequence[str] = (),
     kube_version: str = KUBE_VERSION,
 ) -> Rendered:
-    """Return the chart rendered offline; at most one of the values is a map.
+    """Return a chart, ours unless another is named, rendered offline; at most one of the values is a map.
 
     Raises HelmError where Helm refuses or warns.
     """
+    chart = chart or CHART
     files = [path for path in values if isinstance(path, Path)]
     maps = [item for item in values if not isinstance(item, Path)]
     if len(maps) > 1:

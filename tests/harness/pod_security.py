@@ -102,13 +102,14 @@ def _container(container: Container, pod_context: dict[str, Any]) -> Iterator[Fi
     for capability in capabilities.get("add", []):
         if capability != "NET_BIND_SERVICE":
             yield Finding(manifest, (*inside, "capabilities", "add"), f"must not hold {capability}")
-    if not context.get("runAsNonRoot", pod_context.get("runAsNonRoot")):
+    if "runAsNonRoot" not in context and not pod_context.get("runAsNonRoot"):
         yield Finding(manifest, (*inside, "runAsNonRoot"), "must be true here or for the pod")
     if not (context.get("seccompProfile") or pod_context.get("seccompProfile")):
         yield Finding(manifest, (*inside, "seccompProfile"), "must be set here or for the pod")
     for port in body.get("ports", []):
         if port.get("hostPort"):
             yield Finding(manifest, (*path, "ports"), f"hostPort {port['hostPort']} is not allowed")
-    for name in ("startupProbe", "readinessProbe", "livenessProbe"):
-        if body.get(name, {}).get("httpGet", {}).get("host"):
-            yield Finding(manifest, (*path, name), "a probe must not name a host")
+    handlers = {name: body.get(name, {}) for name in ("startupProbe", "readinessProbe", "livenessProbe")}
+    for name, handler in {**handlers, **body.get("lifecycle", {})}.items():
+        if any(handler.get(action, {}).get("host") for action in ("httpGet", "tcpSocket")):
+            yield Finding(manifest, (*path, name), "must not name a host")

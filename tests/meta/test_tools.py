@@ -103,9 +103,9 @@ def broken_chart(folder: Path, name: str, old: str, new: str) -> Path:
 
 
 def test_a_warning_of_helm_is_an_error(tmp_path: Path) -> None:
-    chart = broken_chart(tmp_path, "values.yaml", 'priorityClassName: ""', "priorityClassName: {}")
-    with pytest.raises(helm.HelmError, match="priorityClassName"):
-        helm.render({"priorityClassName": "high"}, chart=chart)
+    chart = broken_chart(tmp_path, "values.yaml", "affinity: {}", 'affinity: ""')
+    with pytest.raises(helm.HelmError, match=r"warning: .*vllm\.affinity"):
+        helm.render({"affinity": {"podAffinity": {}}}, chart=chart)
 
 
 def test_a_changed_chart_is_rendered_anew(tmp_path: Path) -> None:

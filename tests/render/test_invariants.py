@@ -147,10 +147,3 @@ def test_two_releases_in_a_namespace_share_nothing(value_set: ValueSet, rendered
         for workload in other.objects.workloads():
             labels = workload.at("spec", "template", "metadata", "labels")
             assert not service.at("spec", "selector").items() <= labels.items()
-
-
-def test_defaults_written_out_and_values_on_standard_input_change_nothing(
-    value_set: ValueSet, rendered: Rendered
-) -> None:
-    explicit = helm.render(CHART / "values.yaml", value_set.values())
-    assert explicit.text == rendered.text

@@ -82,12 +82,8 @@ def test_a_hugging_face_model_is_named_by_organisation_and_name() -> None:
 
 
 def test_names_and_aliases_are_served_in_their_order() -> None:
-    assert arguments({"model": {"name": "chat", "aliases": ["z", "a"]}})[1:5] == [
-        "--served-model-name",
-        "chat",
-        "z",
-        "a",
-    ]
+    served = arguments({"model": {"name": "chat", "aliases": ["z", "a"]}})[1:5]
+    assert served == ["--served-model-name", "chat", "z", "a"]
 
 
 @pytest.mark.parametrize(
@@ -341,10 +337,16 @@ def test_pull_secrets_are_joined_and_each_named_once() -> None:
     assert deployment().lacks(*POD, "imagePullSecrets")
 
 
-@pytest.mark.parametrize(
-    "path", ["commonLabels", "model.aliases", "engine.args", "engine.env", "resources", "affinity"]
-)
-def test_a_default_can_be_taken_away_with_null(path: str) -> None:
-    first, _, second = path.partition(".")
-    values = {first: {second: None}} if second else {first: None}
+def test_an_empty_default_can_be_taken_away_with_null() -> None:
+    values = {
+        **dict.fromkeys(["commonLabels", "commonAnnotations", "imagePullSecrets", "resources", "affinity", "strategy"]),
+        "model": {"aliases": None, "credentials": None, "name": None, "revision": None},
+        "engine": {"args": None, "extraArgs": None, "env": None, "envFrom": None},
+        "server": {"apiKey": {"keys": None}},
+        "checks": {"disabled": None},
+        "service": {"annotations": None},
+        "extraVolumes": None,
+        "extraVolumeMounts": None,
+        "extraObjects": None,
+    }
     assert helm.render(values).text == helm.render({}).text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import http.server
 import os
 import signal
@@ -17,7 +18,7 @@ from harness.helm import CHART
 SOURCE = (CHART / "files" / "prestop.py").read_text(encoding="utf-8")
 
 
-class Gone(Exception):
+class GoneError(Exception):
     """The container has ended, and the hook with it."""
 
 
@@ -33,7 +34,7 @@ class Hook:
         def kill(process: int, number: int) -> None:
             self.signals.append((process, number))
             if len(self.signals) == ends_at:
-                raise Gone
+                raise GoneError
 
         self._monkeypatch.setattr(os, "kill", kill)
         self._monkeypatch.setattr(time, "sleep", self.pauses.append)
@@ -66,7 +67,7 @@ def serving_port(request: pytest.FixtureRequest) -> Iterator[int]:
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Health) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server.server_address[1]
         server.shutdown()
 
@@ -78,15 +79,13 @@ def test_a_serving_pod_waits_for_traffic_to_leave_and_is_not_signalled(hook: Hoo
 
 
 def test_a_loading_pod_does_not_wait_and_is_told_to_stop_until_it_does(hook: Hook, free_port: int) -> None:
-    with pytest.raises(Gone):
+    with pytest.raises(GoneError):
         hook.run(free_port, 15, ends_at=3)
     assert hook.signals == [(1, signal.SIGTERM)] * 3
     assert 15.0 not in hook.pauses
 
 
 def test_a_server_that_accepts_but_never_answers_counts_as_serving(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
-    import http.client
-
     original = http.client.HTTPConnection
     monkeypatch.setattr(http.client, "HTTPConnection", lambda host, port, **_: original(host, port, timeout=0.1))
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -1,0 +1,101 @@
+"""Every invariant of tests/render is shown to fail on a chart, or on values, that break it."""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import helm
+from harness.findings import report
+from harness.helm import CHART
+from harness.value_sets import ValueSet
+from render import test_invariants as invariants
+
+
+@dataclass(frozen=True)
+class Break:
+    """A text to replace in one file of the chart, and the values that show it."""
+
+    file: str
+    old: str
+    new: str
+    values: str = ""
+
+
+BREAKS: dict[str, Break] = {
+    "test_kubernetes_takes_every_object": Break("templates/service.yaml", "appProtocol:", "appProtokol:"),
+    "test_pods_meet_the_restricted_standard": Break(
+        "values.yaml", "allowPrivilegeEscalation: false", "allowPrivilegeEscalation: true"
+    ),
+    "test_vllm_takes_every_argument": Break("templates/_args.tpl", '"shutdown-timeout"', '"shutdown-timout"'),
+    "test_every_name_leads_somewhere": Break("templates/service.yaml", "targetPort: http", "targetPort: web"),
+    "test_nothing_is_given_twice": Break(
+        "templates/_pod.tpl", "    ports:\n", "    ports:\n      - {name: b, containerPort: 8000, protocol: TCP}\n"
+    ),
+    "test_no_number_loses_its_form": Break(
+        "templates/_args.tpl", "{{- toRawJson . -}}{{- end -}}", "{{- . -}}{{- end -}}", "server: {port: 1048576}"
+    ),
+    "test_selectors_hold_only_name_and_instance": Break(
+        "templates/service.yaml", '"vllm.selectorLabels"', '"vllm.podLabels"', "commonLabels: {team: a}"
+    ),
+    "test_every_object_stands_in_the_release_namespace_with_its_labels": Break(
+        "templates/_names.tpl", "namespace: {{ $root.Release.Namespace }}", "namespace: default"
+    ),
+    "test_a_pod_can_start_and_stop_as_vllm_needs": Break(
+        "templates/_pod.tpl", "enableServiceLinks: false", "enableServiceLinks: true"
+    ),
+    "test_an_upgrade_renders_like_an_install": Break(
+        "templates/service.yaml", "appProtocol: http", "appProtocol: {{ randAlpha 8 }}"
+    ),
+    "test_a_new_chart_version_changes_only_labels_of_objects": Break(
+        "templates/_names.tpl", "name: {{ include", "helm.sh/chart: {{ .Chart.Version }}\nname: {{ include"
+    ),
+    "test_a_release_name_of_53_characters_gives_valid_names": Break(
+        "templates/_names.tpl", "{{- .Release.Name -}}", "{{- .Release.Name -}}-inference-server"
+    ),
+    "test_two_releases_in_a_namespace_share_nothing": Break(
+        "templates/_names.tpl", "{{- .Release.Name -}}", "{{- .Chart.Name -}}"
+    ),
+}
+
+
+def test_every_invariant_has_a_broken_example() -> None:
+    assert set(BREAKS) == {name for name in vars(invariants) if name.startswith("test_")}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_an_invariant_fails_on_its_broken_example(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    example = BREAKS[name]
+    chart = tmp_path / CHART.name
+    shutil.copytree(CHART, chart)
+    (chart / "values.schema.json").unlink()
+    text = (chart / example.file).read_text(encoding="utf-8")
+    assert example.old in text
+    (chart / example.file).write_text(text.replace(example.old, example.new), encoding="utf-8")
+    later = tmp_path / "later" / CHART.name
+    shutil.copytree(chart, later)
+    metadata = later / "Chart.yaml"
+    metadata.write_text(metadata.read_text(encoding="utf-8").replace("version: 0", "version: 9", 1), encoding="utf-8")
+    values = tmp_path / "values.yaml"
+    values.write_text(example.values, encoding="utf-8")
+
+    monkeypatch.setattr(helm, "CHART", chart)
+    invariant = getattr(invariants, name)
+    arguments: dict[str, Any] = {
+        "value_set": ValueSet("broken", values),
+        "rendered": helm.render(values),
+        "clean": _clean,
+        "minor": "1.37",
+        "next_version": later,
+    }
+    wanted = inspect.signature(invariant).parameters
+    with pytest.raises(AssertionError):
+        invariant(**{key: value for key, value in arguments.items() if key in wanted})
+
+
+def _clean(findings: Any, rendered: Any) -> None:
+    assert not findings, report(findings, rendered.command)
