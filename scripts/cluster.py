@@ -21,6 +21,7 @@ NAME = os.environ.get("CLUSTER") or "vllm-chart"
 KUBECONFIG = CACHE / f"kubeconfig-{NAME}"
 NODE_PORT = 30080  # the one NodePort that is published on 127.0.0.1
 DEFAULT_PORT = 8000
+ARCHIVES = "/kind/archives"  # where a node sees the images that were built here
 _STATE = CACHE / f"cluster-{NAME}.json"
 _POD_SUBNET = "10.244.0.0/16"  # kind's default
 
@@ -159,6 +160,9 @@ def _create() -> State:
     _write_state(State(mode, workers, port, {}))
     built = mode == "build"
     node: dict[str, Any] = {"image": node_image}
+    if built:
+        archives = CACHE / "images"
+        node["extraMounts"] = [{"hostPath": str(archives), "containerPath": ARCHIVES, "readOnly": True}]
     configuration = {
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
@@ -262,7 +266,8 @@ def down() -> None:
     others = run(["docker", "ps", "--all", "--quiet", "--filter=label=io.x-k8s.kind.cluster"]).split()
     if not others:
         run(["docker", "network", "rm", "kind"], check=False)
-    images.remove_from_docker()
+    if not engine.ours():
+        images.remove_from_docker()
     engine.stop()
     say(f"The cluster is gone. What was downloaded and built stays in {CACHE} (`make clean-cache`).")
 

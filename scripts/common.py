@@ -109,21 +109,36 @@ def run(
 
 
 @contextlib.contextmanager
+def scratch_folder(beside: Path) -> Iterator[Path]:
+    """A folder beside a file or folder, for the time of the block; clears away those of processes that were killed."""
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    for left in beside.parent.glob(f".{beside.name}.*.*"):
+        if not Path(f"/proc/{left.name.split('.')[-2]}").exists():
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{beside.name}.{os.getpid()}.", dir=beside.parent))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
 def product(path: Path) -> Iterator[Path]:
     """Make a file or folder of the cache whole or not at all.
 
-    Yields a path beside `path` to write to; it takes `path`'s place when the block ends without an error.
+    Yields a path to write to, on the same disk; it takes `path`'s place when the block ends without an error.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{path.name}.*.*"):  # of a process that was killed
-        if not Path(f"/proc/{left.name.split('.')[-2]}").exists():
-            shutil.rmtree(left, ignore_errors=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.{os.getpid()}.", dir=path.parent))
-    try:
-        yield scratch / path.name
-        (scratch / path.name).replace(path)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with scratch_folder(path) as folder:
+        yield folder / path.name
+        (folder / path.name).replace(path)
+
+
+def forget_others(target: Path, pattern: str) -> None:
+    """Delete what an earlier version of the project made in the same folder under other names."""
+    for path in target.parent.glob(pattern):
+        if path != target and not path.name.startswith("."):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def digest(*parts: str | Path) -> str:

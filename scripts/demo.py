@@ -49,9 +49,8 @@ def demo() -> None:
         say(f"From helm install to Ready {clock(ready - installing)}, to the first token {clock(first - installing)}.")
     else:
         say("The release was there already.")
-    say(
-        f"First token {clock(first - ready)} after the question; make demo took {clock(time.monotonic() - started)} in all."
-    )
+    say(f"First token {clock(first - ready)} after the question.")
+    say(f"All of make demo took {clock(time.monotonic() - started)}.")
     body = f'{{"model": "{MODEL}", "messages": [{{"role": "user", "content": "Name three colours."}}]}}'
     say("\nGo on with:")
     for line in (

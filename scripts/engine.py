@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -149,6 +150,9 @@ def stop() -> None:
             path = Path(name)
             if path.exists() and path.read_text() != value:
                 path.write_text(value)
+        for folder in ("docker/plugins", "docker", "containerd/s", "containerd"):  # made by every engine, now empty
+            with contextlib.suppress(OSError):
+                (Path("/run") / folder).rmdir()
         _BEFORE.unlink()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from scripts.progress import say, step
 VLLM = f"docker.io/vllm/vllm-openai-cpu:v{app_version()}"
 
 
+@functools.cache
 def choose() -> str:
     """`registry` or `build`: as $IMAGES says, else what works, told to the person who waits."""
     wanted = os.environ.get("IMAGES", "")
@@ -46,6 +48,7 @@ def node(mode: str) -> str:
     if not run(["docker", "images", "--quiet", node_image.name()]).strip():
         with step("Load the node image into Docker", hint="about 10 s"):
             run(["docker", "load", "--quiet", f"--input={archive}"])
+        remove_from_docker(keep=node_image.name())
     return node_image.name()
 
 
@@ -75,8 +78,8 @@ def archive_of(name: str) -> Path:
     return built(builders[name])
 
 
-def remove_from_docker() -> None:
-    """Take the images that were built here out of Docker; their archives stay in the cache."""
+def remove_from_docker(keep: str = "") -> None:
+    """Take node images that were built here, but for one, out of Docker; their archives stay in the cache."""
     names = run(["docker", "images", "--format={{.Repository}}:{{.Tag}}", node_image.REPOSITORY]).split()
-    if names:
-        run(["docker", "rmi", "--force", *names], check=False)
+    if others := [name for name in names if name != keep]:
+        run(["docker", "rmi", *others], check=False)

@@ -7,7 +7,7 @@ import sys
 
 from ci.build import model_image
 from scripts import cluster, images
-from scripts.common import main, run
+from scripts.common import main
 from scripts.progress import say, step
 
 
@@ -28,7 +28,8 @@ def image(name: str, title: str) -> None:
         else:
             archive = images.archive_of(name)
             with step(f"Load {title} into {node}", hint="about 60 s"):
-                run(["kind", "load", "image-archive", str(archive), f"--name={cluster.NAME}", f"--nodes={node}"])
+                file = f"{cluster.ARCHIVES}/{archive.name}"
+                cluster.in_node(node, "ctr", "--namespace=k8s.io", "images", "import", "--local", file)
 
 
 def workers() -> list[str]:

