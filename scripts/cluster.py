@@ -23,6 +23,10 @@ NODE_PORT = 30080  # the one NodePort that is published on 127.0.0.1
 DEFAULT_PORT = 8000
 ARCHIVES = "/kind/archives"  # where a node sees the images that were built here
 _STATE = CACHE / f"cluster-{NAME}.json"
+_KUBEADM_PATCHES: list[dict[str, Any]] = [
+    {"kind": "KubeletConfiguration", "failCgroupV1": False},
+    {"kind": "ClusterConfiguration", "encryptionAlgorithm": "ECDSA-P256"},  # made in no time, unlike ten RSA keys
+]
 _POD_SUBNET = "10.244.0.0/16"  # kind's default
 
 
@@ -167,7 +171,7 @@ def _create() -> State:
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
         "networking": {"disableDefaultCNI": built, "ipFamily": "ipv4", "podSubnet": _POD_SUBNET},
-        "kubeadmConfigPatches": ["kind: KubeletConfiguration\nfailCgroupV1: false\n"] if built else [],
+        "kubeadmConfigPatches": [yaml.safe_dump(patch) for patch in _KUBEADM_PATCHES] if built else [],
         "nodes": [
             node
             | {

@@ -27,6 +27,8 @@ _UNIX_SOCKET_PATH_MAX = 107
 
 def ensure() -> None:
     """Leave a working Docker engine for this process and its children, or raise `UserError`."""
+    if os.environ.get("DOCKER_HOST") == f"unix://{_SOCKET}":
+        del os.environ["DOCKER_HOST"]  # exported as we say it; the engine may have ended since
     if _server_version() or _use_own():
         _check_version()
     else:
