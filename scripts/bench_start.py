@@ -56,7 +56,7 @@ def _require_no_other_release() -> None:
 
 
 def _docker_has_the_image() -> None:
-    if _docker_size():
+    if images.in_docker(images.VLLM):
         return
     if cluster.use().images == "registry":
         with step("Pull the vLLM image into Docker", hint="some GB"):
@@ -120,17 +120,12 @@ def _healthy(url: str) -> bool:
         return False
 
 
-def _docker_size() -> int:
-    """Bytes of the vLLM image in Docker; 0 where it isn't there."""
-    return int(run(["docker", "image", "inspect", "--format={{.Size}}", images.VLLM], check=False).strip() or 0)
-
-
 def _sizes() -> list[str]:
     """What the nodes and images take."""
     _RELEASE.uninstall()
     nodes = run(["docker", "stats", "--no-stream", "--format={{.Name}} {{.MemUsage}}"]).splitlines()
     return [
-        f"image {images.VLLM}: {_docker_size() / 1e9:.1f} GB unpacked",
+        f"image {images.VLLM}: {images.in_docker(images.VLLM) / 1e9:.1f} GB unpacked",
         *(f"memory without a server: {node}" for node in nodes),
     ]
 

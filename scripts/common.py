@@ -6,13 +6,14 @@ import contextlib
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import yaml
 
@@ -69,43 +70,58 @@ def run(
         timeout: seconds, after which the program is ended and `CommandError` raised.
     """
     words = [str(word) for word in command]
-    environment = {**os.environ, **(env or {})}
     try:
-        if log:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("ab") as file:
-                file.write(f"$ {' '.join(words)}\n".encode())
-                file.flush()
-                code = subprocess.run(
-                    words,
-                    check=False,
-                    cwd=cwd,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=file,
-                    stderr=file,
-                    timeout=timeout,
-                ).returncode
-            if check and code:
-                raise CommandError(words, code, log.read_text(errors="replace")[-4000:] + f"\n(whole output: {log})")
-            return ""
-        done = subprocess.run(
-            words,
-            check=False,
-            cwd=cwd,
-            env=environment,
-            input=stdin or "",
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
+        with contextlib.ExitStack() as open_files:
+            output: int | IO[bytes] = subprocess.PIPE
+            if log:
+                log.parent.mkdir(parents=True, exist_ok=True)
+                output = open_files.enter_context(log.open("ab"))
+                output.write(f"$ {' '.join(words)}\n".encode())
+                output.flush()
+            process = subprocess.Popen(
+                words,
+                cwd=cwd,
+                env={**os.environ, **(env or {})},
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # so that `end_programs` reaches all that it starts
+            )
+            _programs.add(process)
+            try:
+                out, errors = process.communicate((stdin or "").encode(), timeout)
+            except BaseException:
+                _end(process)
+                raise
+            finally:
+                _programs.discard(process)
     except FileNotFoundError:
         raise UserError(f"The program `{words[0]}` isn't installed. Run `make tools`, or install it.") from None
     except subprocess.TimeoutExpired:
         raise CommandError(words, 124, f"no end after {timeout:.0f} s") from None
-    if check and done.returncode:
-        raise CommandError(words, done.returncode, done.stdout + done.stderr)
-    return done.stdout
+    if log:
+        out, errors = b"", log.read_bytes()[-4000:] + f"\n(all of it: {log})".encode()
+    if check and process.returncode:
+        raise CommandError(words, process.returncode, (out + errors).decode(errors="replace"))
+    return out.decode(errors="replace")
+
+
+_programs: set[subprocess.Popen[bytes]] = set()
+
+
+def end_programs() -> None:
+    """End what `run` has running in any thread, so that nothing goes on for a command that was given up."""
+    for process in list(_programs):
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for kind in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, kind)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=10)
+            return
 
 
 @contextlib.contextmanager

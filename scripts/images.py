@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from ci.build import host, metrics_server_image, model_image, node_image, vllm_image
-from scripts.common import VERSIONS, CommandError, UserError, app_version, run
+from scripts.common import VERSIONS, CommandError, UserError, app_version, end_programs, run
 from scripts.progress import say, step
 
 VLLM = f"docker.io/vllm/vllm-openai-cpu:v{app_version()}"
@@ -25,7 +25,7 @@ def choose() -> str:
         return "build"
     node = VERSIONS["registry"]["node"]
     try:
-        if not run(["docker", "images", "--quiet", node]).strip():
+        if not in_docker(node):
             with step(f"Pull {node.split('@')[0]}", hint="400 MB"):
                 run(["docker", "pull", "--quiet", node], timeout=900)
     except CommandError as error:
@@ -45,11 +45,16 @@ def node(mode: str) -> str:
     if mode == "registry":
         return str(VERSIONS["registry"]["node"])
     archive = built(node_image.build)
-    if not run(["docker", "images", "--quiet", node_image.name()]).strip():
+    if not in_docker(node_image.name()):
         with step("Load the node image into Docker", hint="about 10 s"):
             run(["docker", "load", "--quiet", f"--input={archive}"])
         remove_from_docker(keep=node_image.name())
     return node_image.name()
+
+
+def in_docker(name: str) -> int:
+    """Bytes of an image in Docker; 0 where it isn't there."""
+    return int(run(["docker", "image", "inspect", "--format={{.Size}}", name], check=False).strip() or 0)
 
 
 def built(build: Callable[[], Path]) -> Path:
@@ -64,8 +69,12 @@ def build_all() -> None:
     lanes: list[list[Callable[[], Path]]] = [[node_image.build], [vllm_image.build, model_image.build]]
     with ThreadPoolExecutor(len(lanes)) as pool:
         running = [pool.submit(lambda lane: [build() for build in lane], lane) for lane in lanes]
-        for lane in running:
-            lane.result()
+        try:
+            for lane in as_completed(running):
+                lane.result()
+        except BaseException:  # the other lane isn't worth waiting for
+            end_programs()
+            raise
 
 
 def archive_of(name: str) -> Path:

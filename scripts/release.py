@@ -60,6 +60,8 @@ class Release:
             files: values files, the later over the earlier.
             values: laid over all files.
         """
+        if json.loads(self.helm("list", "--filter", f"^{self.name}$", "--pending", "--output=json")):
+            self.uninstall()  # an interrupted operation, which Helm would wait for
         flags = [word for file in files for word in ("--values", str(file))]
         self.helm("upgrade", "--install", self.name, CHART, *flags, "--values=-", stdin=json.dumps(values))
 

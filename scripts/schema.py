@@ -8,13 +8,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
-CHART = ROOT / "charts" / "vllm"
+from scripts.common import CHART, ROOT, app_version
+
 SOURCE = CHART / "values.schema.yaml"
 TARGET = CHART / "values.schema.json"
 FLAG_NOTES = CHART / "files" / "flags.yaml"
@@ -43,11 +42,6 @@ BY_TYPE: dict[str | None, Schema] = {
 }
 #: The parser has lost the type: any value but a switch.
 UNKNOWN_TYPE: Schema = {"type": ["string", "number", "object", "null"]}
-
-
-def app_version() -> str:
-    """Return the vLLM version that the chart deploys, such as `0.32.0`."""
-    return str(yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["appVersion"])
 
 
 def flag_value(argument: dict[str, Any], name: str) -> Schema:

@@ -1,6 +1,8 @@
 """What a person at the terminal is told when something is in the way: one sentence, with what to do."""
 
 import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -242,3 +244,16 @@ def test_a_command_ends_in_a_sentence_and_no_traceback(
 def test_a_failed_program_shows_the_end_of_what_it_printed() -> None:
     with pytest.raises(CommandError, match=r"failed \(3\):\n    the reason"):
         common.run(["sh", "-c", "echo the reason >&2; exit 3"])
+
+
+def test_a_command_that_is_given_up_ends_what_other_threads_have_running(tmp_path: Path) -> None:
+    survivor = tmp_path / "survivor"
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(common.run, ["sh", "-c", f"(sleep 1; touch {survivor}) & wait"])
+        while not common._programs:
+            time.sleep(0.01)
+        common.end_programs()
+        with pytest.raises(CommandError):
+            running.result()
+    time.sleep(1.5)
+    assert not survivor.exists(), "a grandchild went on"

@@ -14,7 +14,7 @@ from harness.helm import CHART, Rendered
 from harness.objects import Manifest, containers, pod_spec
 from harness.value_sets import ValueSet
 
-from scripts.schema import app_version
+from scripts.common import app_version
 
 Clean = Callable[[Sequence[Finding], Rendered], None]
 
