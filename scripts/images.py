@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from ci.build import host, metrics_server_image, model_image, node_image, vllm_image
+from ci.build import host, metrics_server_image, model_image, node_image, programs, vllm_image
 from scripts.common import VERSIONS, CommandError, UserError, app_version, end_programs, run
 from scripts.progress import say, step
 
@@ -66,7 +66,10 @@ def built(build: Callable[[], Path]) -> Path:
 def build_all() -> None:
     """Build what a demo needs, two things at a time: compilers keep the cores busy, downloads the network."""
     host.prepare()
-    lanes: list[list[Callable[[], Path]]] = [[node_image.build], [vllm_image.build, model_image.build]]
+    lanes: list[list[Callable[[], Path]]] = [
+        [group.build for group in programs.NODE],
+        [node_image.base_root, vllm_image.build, model_image.build],
+    ]
     with ThreadPoolExecutor(len(lanes)) as pool:
         running = [pool.submit(lambda lane: [build() for build in lane], lane) for lane in lanes]
         try:
@@ -75,6 +78,7 @@ def build_all() -> None:
         except BaseException:  # the other lane isn't worth waiting for
             end_programs()
             raise
+    node_image.build()
 
 
 def archive_of(name: str) -> Path:

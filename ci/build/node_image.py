@@ -38,7 +38,7 @@ def build() -> Path:
     if target.exists():
         return target
     built = {p.name: p.build() for p in programs.NODE}
-    base = debian.root("node", _PACKAGES)
+    base = base_root()
     with step("Assemble the node image", hint="about 30 s"), scratch_folder(target) as folder:
         root = folder / "node"
         run(["cp", "--archive", base, root])
@@ -78,6 +78,11 @@ def build() -> Path:
         archive.write(target, [archive.Image(name(), root, config)])
     forget_others(target, "node-*.tar")
     return target
+
+
+def base_root() -> Path:
+    """The node's Debian, without our files."""
+    return debian.root("node", _PACKAGES)
 
 
 def _runs_on_workers(image: archive.Image) -> bool:

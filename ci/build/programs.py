@@ -87,7 +87,7 @@ KUBERNETES = Programs(
     ldflags=_kubernetes_version_flags(VERSIONS["build"]["kubernetes"]),
 )
 ETCD = Programs("etcd", ("go.etcd.io/etcd/server/v3",), hint="about 1 min", module="etcd")
-COREDNS = Programs("coredns", ("github.com/coredns/coredns",), hint="about 2 min")
+COREDNS = Programs("coredns", (".",), hint="about 2 min", module="coredns")
 CNI_PLUGINS = Programs(
     "cni-plugins",
     tuple(

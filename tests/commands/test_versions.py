@@ -1,0 +1,26 @@
+"""What two files must say alike, because a tool reads each of them."""
+
+import re
+
+import pytest
+
+from ci.build import programs
+from scripts.common import ROOT, VERSIONS
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "line"),
+    [
+        ("kubernetes", "kubernetes", "k8s.io/kubernetes v"),
+        ("etcd", "etcd", "go.etcd.io/etcd/server/v3 v"),
+        ("coredns", "coredns", "github.com/coredns/coredns v"),
+    ],
+)
+def test_a_go_module_pins_the_version_that_versions_toml_names(name: str, module: str, line: str) -> None:
+    text = (programs.MODULES / module / "go.mod").read_text()
+    assert re.findall(rf"{re.escape(line)}(\S+)", text) == [VERSIONS["build"][name]]
+
+
+def test_the_image_locks_the_torch_that_versions_toml_names() -> None:
+    lock = (ROOT / "ci/build/vllm/torch-from-pypi.txt").read_text()
+    assert re.findall(r"^torch==(\S+)", lock, re.M) == [VERSIONS["vllm"]["torch"]]
