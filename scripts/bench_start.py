@@ -14,7 +14,7 @@ from ci.build import archive, model_image, vllm_image
 from scripts import cluster, images, preload
 from scripts.common import CACHE, ROOT, UserError, main, run
 from scripts.progress import say, step
-from scripts.release import NODE_PORT_VALUES, Release
+from scripts.release import Release
 
 _PAIRS = 3
 _RELEASE = Release("vllm", "vllm-bench")
@@ -26,7 +26,7 @@ def bench() -> None:
     """Print each pair, then medians; never are both servers up at once."""
     preload.vllm()
     uri = preload.model()
-    values: dict[str, Any] = NODE_PORT_VALUES | ({"model": {"uri": uri, "name": "bench"}} if uri else {})
+    values: dict[str, Any] = {"model": {"uri": uri, "name": "bench"}} if uri else {}
     _require_no_other_release()
     _docker_has_the_image()
     _RELEASE.create_namespace()

@@ -13,7 +13,7 @@ from scripts.common import ROOT, VERSIONS
     [
         ("kubernetes", "kubernetes", "k8s.io/kubernetes v"),
         ("etcd", "etcd", "go.etcd.io/etcd/server/v3 v"),
-        ("coredns", "coredns", "github.com/coredns/coredns v"),
+        ("coredns", "kubernetes", "github.com/coredns/coredns v"),
     ],
 )
 def test_a_go_module_pins_the_version_that_versions_toml_names(name: str, module: str, line: str) -> None:

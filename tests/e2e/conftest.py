@@ -1,5 +1,7 @@
 """The release that the tests talk to, on the cluster of `make cluster`."""
 
+import re
+import subprocess
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -9,9 +11,9 @@ from _pytest.reports import TestReport
 from kubernetes import client, config
 from pytest_helm_charts.clusters import Cluster
 
-from scripts import preload
+from scripts import cluster, preload
 from scripts.common import ROOT
-from scripts.release import NODE_PORT_VALUES, Release, base_url
+from scripts.release import Release
 
 MODEL = "smollm2-135m-instruct"
 RELEASE = Release("vllm", "vllm-e2e")
@@ -35,7 +37,7 @@ def pytest_runtest_makereport() -> Generator[None, TestReport, TestReport]:
 def release() -> Iterator[Release]:
     """The chart with values/cpu.yaml, installed once and Ready, in a namespace that enforces "restricted"."""
     uri = preload.model()
-    values = NODE_PORT_VALUES | {"model": {"name": MODEL} | ({"uri": uri} if uri else {})}
+    values = {"model": {"name": MODEL} | ({"uri": uri} if uri else {})}
     RELEASE.create_namespace()
     RELEASE.uninstall()
     RELEASE.install([ROOT / "values" / "cpu.yaml"], values)
@@ -45,10 +47,21 @@ def release() -> Iterator[Release]:
 
 
 @pytest.fixture(scope="session")
-def api(release: Release) -> Iterator[httpx.Client]:  # noqa: ARG001  # the release must be there
-    """A client of the release's API, through the published NodePort."""
-    with httpx.Client(base_url=base_url(), timeout=60) as connection:
-        yield connection
+def api(release: Release) -> Iterator[httpx.Client]:
+    """A client of the release's Service, by a port-forward, so that a demo may run beside the tests."""
+    command = ["kubectl", f"--kubeconfig={cluster.KUBECONFIG}", f"--namespace={release.namespace}"]
+    forward = subprocess.Popen(
+        [*command, "port-forward", f"service/{release.name}", ":80"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert forward.stdout
+        address = re.search(r"127\.0\.0\.1:\d+", forward.stdout.readline())
+        assert address, "kubectl port-forward ended"
+        with httpx.Client(base_url=f"http://{address[0]}", timeout=60) as connection:
+            yield connection
+    finally:
+        forward.terminate()
+        forward.communicate()
 
 
 @pytest.fixture(scope="module")
