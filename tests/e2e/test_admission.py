@@ -1,0 +1,120 @@
+"""Every value set is admitted by the real API server, and GPU sets are scheduled where GPUs are."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from harness import helm
+from harness.value_sets import ValueSet
+from kubernetes import client
+from pytest_helm_charts.clusters import Cluster
+
+from scripts import cluster, preload
+from scripts.common import ROOT
+from scripts.release import Release
+
+#: Served by operators that this cluster doesn't have.
+OPERATOR_GROUPS = {"monitoring.coreos.com", "keda.sh"}
+NAMESPACE = "vllm-admission"
+
+
+@pytest.fixture(scope="module")
+def namespace(kube_cluster: Cluster) -> Iterator[Release]:
+    """A namespace that enforces "restricted", for objects that are admitted, and pods that may not find an image."""
+    assert kube_cluster.kube_config_path == str(cluster.KUBECONFIG)
+    release = Release("gpu", NAMESPACE)
+    release.create_namespace()
+    yield release
+    cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+def test_the_api_server_admits_every_object(value_set: ValueSet, namespace: Release) -> None:
+    served = {line.split("/")[0] for line in cluster.kubectl("api-versions").split()}
+    objects: list[dict[str, Any]] = []
+    for manifest in helm.render(value_set.path).objects:
+        group = manifest.body["apiVersion"].rpartition("/")[0]
+        if group and group not in served:
+            assert group in OPERATOR_GROUPS, f"{manifest.kind}: no group {group} on this cluster"
+            continue
+        body = json.loads(json.dumps(manifest.body))
+        body["metadata"]["namespace"] = namespace.namespace
+        objects.append(body)
+    assert objects
+    # a pod's admission warnings and refusals come with the Deployment's own pod, so submit that, too
+    for workload in [o for o in objects if o["kind"] == "Deployment"]:
+        spec = workload["spec"]["template"]
+        objects.append(
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", **spec["metadata"]}, "spec": spec["spec"]}
+        )
+    command = ["kubectl", f"--kubeconfig={cluster.KUBECONFIG}", "apply", "--server-side", "--dry-run=server"]
+    done = subprocess.run(
+        [*command, f"--namespace={namespace.namespace}", "--filename=-"],
+        input=yaml.safe_dump_all(objects),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    missing_account = "error looking up service account"  # a dry run makes none for the pod after it
+    errors = [line for line in done.stderr.splitlines() if line.strip() and missing_account not in line]
+    assert not errors, "\n".join(errors)
+
+
+@pytest.fixture
+def gpus(core: client.CoreV1Api) -> Iterator[int]:
+    """Two GPUs on a worker that has none, as a device plugin would report them."""
+    (node, *_) = preload.workers()
+    count = 2
+
+    def patch(value: str | None) -> None:
+        body = {"status": {part: {"nvidia.com/gpu": value} for part in ("capacity", "allocatable")}}
+        core.api_client.call_api(
+            f"/api/v1/nodes/{node}/status",
+            "PATCH",
+            header_params={"Content-Type": "application/merge-patch+json"},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+
+    patch(str(count))
+    yield count
+    patch(None)
+
+
+@pytest.mark.parametrize(("values", "devices"), [("single-gpu", 1), ("multi-gpu", 2)])
+def test_a_gpu_set_is_scheduled_where_its_gpus_are_free_and_not_elsewhere(
+    values: str, devices: int, gpus: int, namespace: Release
+) -> None:
+    # this machine's cores and memory are fewer than a GPU node's; the GPUs are what is looked at
+    small = {"resources": {kind: {"cpu": "10m", "memory": "256Mi"} for kind in ("requests", "limits")}}
+    replicas = gpus // devices + 1
+    namespace.uninstall()
+    namespace.install(
+        [ROOT / "values" / f"{values}.yaml"],
+        small | {"replicas": replicas, "checks": {"disabled": {"hostMemory": True}}},
+    )
+    try:
+        decisions = _decisions(namespace, replicas)
+        assert decisions.count("scheduled") == gpus // devices
+        assert ["Insufficient nvidia.com/gpu" in d for d in decisions if d != "scheduled"] == [True]
+    finally:
+        namespace.uninstall()
+
+
+def _decisions(release: Release, replicas: int) -> list[str]:
+    """For each pod `scheduled`, or the scheduler's reason; waits up to a minute for all."""
+    deadline = time.monotonic() + 60
+    while True:
+        conditions = [
+            condition
+            for pod in release.pods()
+            for condition in pod["status"].get("conditions", [])
+            if condition["type"] == "PodScheduled"
+        ]
+        if len(conditions) == replicas:
+            return ["scheduled" if c["status"] == "True" else c["message"] for c in conditions]
+        assert time.monotonic() < deadline, f"the scheduler has decided about {len(conditions)} of {replicas} pods"
+        time.sleep(0.5)
