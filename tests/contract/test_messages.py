@@ -48,6 +48,31 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
             ("resources.requests asks for 2", "accelerator.perPod 3"),
         ),
     ],
+    "quantization": [
+        (
+            {"accelerator": {"type": "cpu"}, "engine": {"args": {"quantization": "fp8"}}},
+            ("engine.args.quantization is fp8", "accelerator.type cpu", "awq"),
+        ),
+        (
+            {"accelerator": {"type": "amd"}, "engine": {"args": {"quantization": "gptq_marlin"}}},
+            ("engine.args.quantization is gptq_marlin", "accelerator.type amd", "gptq"),
+        ),
+    ],
+    "hostMemory": [
+        (
+            {
+                "parallelism": {"tensor": 2},
+                "engine": {"args": {"cpu-offload-gb": 8}},
+                "resources": {"limits": {"memory": "16Gi"}},
+            },
+            ("resources.limits.memory is 16Gi", "23Gi", "cpu-offload-gb 8 \u00d7 2 devices", "2 for /dev/shm"),
+        ),
+        (
+            {"engine": {"args": {"kv-offloading-size": 64}}, "resources": {"limits": {"memory": 68719476736}}},
+            ("resources.limits.memory is 68719476736", "68Gi", "kv-offloading-size 64"),
+        ),
+        ({"resources": {"limits": {"memory": "512Mi"}}}, ("resources.limits.memory is 512Mi", "4Gi")),
+    ],
     "engineArgs": [
         ({"engine": {"args": {"port": "(set by the chart: set server.port)"}}}, ("engine.args.port", "server.port")),
         (
@@ -137,6 +162,15 @@ def test_image_volumes_are_not_refused_offline_nor_on_a_new_cluster() -> None:
     values = {"model": {"uri": "oci://r.example/m:1"}}
     helm.render(values, kube_version="1.31.0")
     helm.render(values, options=("--api-versions", "apiregistration.k8s.io/v1"), kube_version="1.35.0-gke.100")
+
+
+@pytest.mark.parametrize(
+    ("offload", "memory"),
+    [(8, "16Gi"), ("8", 17179869184), (8, "12Gi"), (0.5, "4.5Gi"), (0, "4096Mi"), (8, "13G")],
+)
+def test_weights_offloaded_from_one_device_fit_into_the_memory_limit(offload: float | str, memory: str | int) -> None:
+    values = {"engine": {"args": {"cpu-offload-gb": offload}}, "resources": {"limits": {"memory": memory}}}
+    helm.render(values)
 
 
 def test_helm_shows_the_remedy_for_every_refused_flag() -> None:

@@ -97,6 +97,14 @@ def test_the_notes_hold_a_first_request_that_the_server_understands() -> None:
     assert "Authorization" not in text
 
 
+def test_the_notes_ask_a_pooling_model_for_a_vector() -> None:
+    text = helm.notes({"engine": {"args": {"runner": "pooling"}}})
+    assert "/v1/embeddings" in text
+    body = re.search(r"-d '(.*)'", text)
+    assert body
+    assert set(json.loads(body.group(1))) == {"model", "input"}
+
+
 def test_the_notes_read_the_key_from_its_secret() -> None:
     text = helm.notes({"server": {"apiKey": {"keys": {"main": {"existingSecret": "api", "key": "my.key"}}}}})
     assert """get secret api -o go-template='{{index .data "my.key" | base64decode}}'""" in text

@@ -9,6 +9,8 @@
   "apiKeys"
   "accelerator"
   "acceleratorCount"
+  "quantization"
+  "hostMemory"
   "engineArgs"
   "extraArgs"
   "literalSecrets"
@@ -108,6 +110,25 @@ resources.{{ $part }} asks for {{ include "vllm.scalar" . }} {{ $name }}, but th
 {{ end -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.quantization: the quantization method runs on the accelerator. */ -}}
+{{- define "vllm.check.quantization" -}}
+{{- $method := index (.Values.engine.args | default dict) "quantization" -}}
+{{- with (include "vllm.accelerator" . | fromYaml).quantization -}}
+{{- if and (kindIs "string" $method) (not (has $method .)) -}}
+engine.args.quantization is {{ $method }}, which vLLM does not have for accelerator.type {{ $.Values.accelerator.type }}: choose a checkpoint quantized with {{ join ", " . }}, or set the type of another device.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.hostMemory: the memory limit holds what vLLM keeps in host memory. */ -}}
+{{- define "vllm.check.hostMemory" -}}
+{{- $limit := ((.Values.resources).limits).memory -}}
+{{- $parts := include "vllm.hostMemory" . | fromJson -}}
+{{- if and $limit (lt (include "vllm.gibibytes" $limit | float64) $parts.total) -}}
+resources.limits.memory is {{ include "vllm.scalar" $limit }}, but the server needs {{ include "vllm.scalar" $parts.total }}Gi of host memory ({{ $parts.sum }}): raise resources.limits.memory, or lower what is offloaded.
 {{- end -}}
 {{- end -}}
 

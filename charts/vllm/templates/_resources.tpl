@@ -30,6 +30,36 @@
 {{- printf "%dGi" (include "vllm.workers" . | int64) -}}
 {{- end -}}
 
+{{- /* vllm.gibibytes: a quantity of memory such as 16Gi or 17179869184 in GiB. */ -}}
+{{- define "vllm.gibibytes" -}}
+{{- $quantity := include "vllm.scalar" . -}}
+{{- $number := regexFind "^[0-9.]+" $quantity | float64 -}}
+{{- $units := dict
+  "" 1 "m" 0.001 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "P" 1000000000000000
+  "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624
+-}}
+{{- $unit := regexFind "[A-Za-z]*$" $quantity -}}
+{{- divf (mulf $number (index $units $unit | default 1)) 1073741824 -}}
+{{- end -}}
+
+{{- /* vllm.hostMemory: the GiB of host memory below which the server can't run, as a JSON map of total and sum, a text to show: weights offloaded from each device, the offloaded KV cache, /dev/shm, and 1 for the API with 2 for each worker process (measured: 1.4 and 2.2 GiB on CPU with a small model). */ -}}
+{{- define "vllm.hostMemory" -}}
+{{- $args := .Values.engine.args | default dict -}}
+{{- $workers := include "vllm.workers" . | int64 -}}
+{{- $weights := index $args "cpu-offload-gb" | default 0 | float64 | mulf $workers -}}
+{{- $cache := index $args "kv-offloading-size" | default 0 | float64 -}}
+{{- $shared := include "vllm.gibibytes" (include "vllm.sharedMemory" .) | float64 -}}
+{{- $processes := add 1 (mul 2 $workers) -}}
+{{- $sum := printf "%s for vLLM's processes + %s for /dev/shm" (include "vllm.scalar" $processes) (include "vllm.scalar" $shared) -}}
+{{- if $weights -}}
+{{- $sum = printf "cpu-offload-gb %s × %d devices + %s" (index $args "cpu-offload-gb" | include "vllm.scalar") $workers $sum -}}
+{{- end -}}
+{{- if $cache -}}
+{{- $sum = printf "kv-offloading-size %s + %s" (include "vllm.scalar" $cache) $sum -}}
+{{- end -}}
+{{- dict "total" (addf $weights $cache $shared $processes) "sum" $sum | toRawJson -}}
+{{- end -}}
+
 {{- /* vllm.volumes: the pod's volumes as a JSON list; the user's replace the chart's by name. */ -}}
 {{- define "vllm.volumes" -}}
 {{- $volumes := dict
