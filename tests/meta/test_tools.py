@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from harness import go_yaml, helm
+from harness import go_yaml, helm, rendered
 from harness.helm import CHART
 from harness.objects import MissingPathError, Objects
 
@@ -142,3 +142,14 @@ def test_the_users_cluster_and_helm_settings_are_out_of_reach() -> None:
         name, _, value = line.partition("=")
         if name.endswith(("_HOME", "_CONFIG", "_CACHE", "_PLUGINS")) and value.strip('"'):
             assert "harness-helm-" in value, line
+
+
+# -- committed manifests
+
+
+def test_a_manifest_that_is_changed_missing_or_left_over_is_seen(tmp_path: Path) -> None:
+    shutil.copytree(rendered.FOLDER, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "cpu.yaml").write_text("changed", encoding="utf-8")
+    (tmp_path / "embedding.yaml").unlink()
+    (tmp_path / "left-over.yaml").touch()
+    assert rendered.stale(tmp_path) == ["cpu.yaml", "embedding.yaml", "left-over.yaml"]
