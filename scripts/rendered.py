@@ -8,7 +8,7 @@ from scripts import tools
 from scripts.common import ROOT, main
 
 sys.path.insert(0, str(ROOT / "tests"))
-from harness import rendered  # noqa: E402
+from harness import rendered
 
 
 def run() -> None:

@@ -73,6 +73,12 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
         ),
         ({"resources": {"limits": {"memory": "512Mi"}}}, ("resources.limits.memory is 512Mi", "4Gi")),
     ],
+    "gracePeriod": [
+        (
+            {"podSpec": {"terminationGracePeriodSeconds": 30}, "drain": {"delaySeconds": 5, "timeoutSeconds": 60}},
+            ("podSpec.terminationGracePeriodSeconds is 30", "up to 65 s", "leave it out"),
+        )
+    ],
     "engineArgs": [
         ({"engine": {"args": {"port": "(set by the chart: set server.port)"}}}, ("engine.args.port", "server.port")),
         (

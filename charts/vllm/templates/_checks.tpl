@@ -1,5 +1,13 @@
-{{- /* vllm.checks: nothing, or a failed render with the message of every check that does not hold. A check is a template vllm.check.NAME that returns one sentence, or nothing where all is well. */ -}}
+{{- /* vllm.checks: nothing, or a failed render with the message of every check that does not hold. A check is a template vllm.check.NAME that returns one sentence, or nothing where all is well. Beside the usual it gets .pod, the spec of the pod as it is installed, and .server, its container. */ -}}
 {{- define "vllm.checks" -}}
+{{- $pod := include "vllm.pod" . | fromJson -}}
+{{- $server := dict -}}
+{{- range $pod.containers -}}
+  {{- if eq .name "vllm" -}}
+  {{- $server = . -}}
+  {{- end -}}
+{{- end -}}
+{{- $context := dict "Values" .Values "Release" .Release "Chart" .Chart "Files" .Files "Capabilities" .Capabilities "pod" $pod "server" $server -}}
 {{- $names := list
   "modelUri"
   "modelTag"
@@ -11,6 +19,7 @@
   "acceleratorCount"
   "quantization"
   "hostMemory"
+  "gracePeriod"
   "engineArgs"
   "extraArgs"
   "literalSecrets"
@@ -20,7 +29,7 @@
 {{- $messages := list -}}
 {{- range $name := $names -}}
   {{- if not (index ($.Values.checks.disabled | default dict) $name) -}}
-  {{- with include (printf "vllm.check.%s" $name) $ | trim -}}
+  {{- with include (printf "vllm.check.%s" $name) $context | trim -}}
   {{- $messages = append $messages (printf "%s [check %s]" . $name) -}}
   {{- end -}}
   {{- end -}}
@@ -104,11 +113,10 @@ accelerator.{{ $key }} is {{ include "vllm.scalar" . }}, but accelerator.type cp
 {{- $devices := include "vllm.devices" . -}}
 {{- if $name -}}
 {{- range $part := list "limits" "requests" -}}
-{{- with index (index ($.Values.resources | default dict) $part | default dict) $name -}}
-{{- if ne (include "vllm.scalar" .) $devices -}}
-resources.{{ $part }} asks for {{ include "vllm.scalar" . }} {{ $name }}, but the pod uses {{ $devices }} ({{ with $.Values.accelerator.perPod }}accelerator.perPod {{ . }}{{ else }}{{ include "vllm.parallelismSum" $ }}{{ end }}): leave it out, the number is derived.
+{{- $given := index (index ($.server.resources | default dict) $part | default dict) $name -}}
+{{- if and (not (kindIs "invalid" $given)) (ne (include "vllm.scalar" $given) $devices) -}}
+resources.{{ $part }} asks for {{ include "vllm.scalar" $given }} {{ $name }}, but the pod uses {{ $devices }} ({{ with $.Values.accelerator.perPod }}accelerator.perPod {{ . }}{{ else }}{{ include "vllm.parallelismSum" $ }}{{ end }}): leave it out, the number is derived.
 {{ end -}}
-{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -125,10 +133,19 @@ engine.args.quantization is {{ $method }}, which vLLM does not have for accelera
 
 {{- /* vllm.check.hostMemory: the memory limit holds what vLLM keeps in host memory. */ -}}
 {{- define "vllm.check.hostMemory" -}}
-{{- $limit := ((.Values.resources).limits).memory -}}
+{{- $limit := ((.server.resources).limits).memory -}}
 {{- $parts := include "vllm.hostMemory" . | fromJson -}}
 {{- if and $limit (lt (include "vllm.gibibytes" $limit | float64) $parts.total) -}}
 resources.limits.memory is {{ include "vllm.scalar" $limit }}, but the server needs {{ include "vllm.scalar" $parts.total }}Gi of host memory ({{ $parts.sum }}): raise resources.limits.memory, or lower what is offloaded.
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.gracePeriod: the pod is not killed before its requests are done. */ -}}
+{{- define "vllm.check.gracePeriod" -}}
+{{- $drain := add .Values.drain.delaySeconds .Values.drain.timeoutSeconds -}}
+{{- $given := .pod.terminationGracePeriodSeconds -}}
+{{- if and (not (kindIs "invalid" $given)) (lt (int64 $given) (int64 $drain)) -}}
+podSpec.terminationGracePeriodSeconds is {{ include "vllm.scalar" $given }}, but the drain takes up to {{ $drain }} s (drain.delaySeconds + drain.timeoutSeconds): leave it out, it is computed, or shorten the drain.
 {{- end -}}
 {{- end -}}
 
@@ -174,10 +191,13 @@ engine.extraArgs has "{{ $argument }}", which the chart sets as --{{ . }}: {{ in
 
 {{- /* vllm.check.literalSecrets: secrets come from Secrets, not from values. */ -}}
 {{- define "vllm.check.literalSecrets" -}}
-{{- range $name, $value := .Values.engine.env -}}
-{{- if and (regexMatch "(^|_)(TOKEN|PASSWORD|SECRET|API_KEY|ACCESS_KEY)$" $name) (not (kindIs "map" $value)) (not (kindIs "invalid" $value)) -}}
-engine.env.{{ $name }} holds a secret in plain text: {{ if eq $name "VLLM_API_KEY" }}set server.apiKey.keys{{ else if eq $name "HF_TOKEN" }}set model.credentials{{ else }}write {valueFrom: {secretKeyRef: {name: …, key: …}}}{{ end }}.
+{{- range $container := concat (.pod.initContainers | default list) (.pod.containers | default list) -}}
+{{- range $container.env -}}
+{{- if and .value (regexMatch "(^|_)(TOKEN|PASSWORD|SECRET|API_KEY|ACCESS_KEY)$" .name) -}}
+{{- if and (eq $container.name "vllm") (hasKey ($.Values.engine.env | default dict) .name) }}engine.env.{{ else }}env of container {{ $container.name }}: {{ end -}}
+{{ .name }} holds a secret in plain text: {{ if eq .name "VLLM_API_KEY" }}set server.apiKey.keys{{ else if eq .name "HF_TOKEN" }}set model.credentials{{ else }}write {valueFrom: {secretKeyRef: {name: …, key: …}}}{{ end }}.
 {{ end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

@@ -1,5 +1,25 @@
-{{- /* vllm.pod: the spec of a pod that serves the model. */ -}}
+{{- /* vllm.pod: the spec of a pod that serves the model, with the user's podSpec laid over it, as JSON. */ -}}
 {{- define "vllm.pod" -}}
+{{- $spec := include "vllm.computedPod" . | fromYaml -}}
+{{- include "vllm.overlay" (dict "base" $spec "over" (.Values.podSpec | default dict)) -}}
+{{- toRawJson $spec -}}
+{{- end -}}
+
+{{- /* vllm.initContainers: the containers that run before the server, as a JSON list in the order of their names; each is as secure as the server unless it says otherwise. */ -}}
+{{- define "vllm.initContainers" -}}
+{{- $list := list -}}
+{{- range $name, $container := .Values.initContainers -}}
+{{- if $container -}}
+{{- $init := dict "name" $name "securityContext" (deepCopy ($.Values.securityContext | default dict)) -}}
+{{- include "vllm.overlay" (dict "base" $init "over" $container) -}}
+{{- $list = append $list $init -}}
+{{- end -}}
+{{- end -}}
+{{- toRawJson $list -}}
+{{- end -}}
+
+{{- /* vllm.computedPod: the spec of a pod that serves the model, before podSpec. */ -}}
+{{- define "vllm.computedPod" -}}
 serviceAccountName: {{ include "vllm.serviceAccountName" . }}
 automountServiceAccountToken: false
 {{- with include "vllm.imagePullSecrets" . | fromJsonArray }}
@@ -34,6 +54,10 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- with .Values.runtimeClassName }}
 runtimeClassName: {{ . }}
+{{- end }}
+{{- with include "vllm.initContainers" . | fromJsonArray }}
+initContainers:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 containers:
   - name: vllm

@@ -18,8 +18,10 @@
 {{- /* vllm.resources: the container's resources with the derived devices. */ -}}
 {{- define "vllm.resources" -}}
 {{- $resources := deepCopy (.Values.resources | default dict) -}}
-{{- with include "vllm.devices" . | int64 -}}
-{{- $limits := merge (dict (include "vllm.resourceName" $) .) ($resources.limits | default dict) -}}
+{{- $name := include "vllm.resourceName" . -}}
+{{- $limits := $resources.limits | default dict -}}
+{{- if and $name (not (hasKey $limits $name)) -}}
+{{- $_ := set $limits $name (include "vllm.devices" . | int64) -}}
 {{- $_ := set $resources "limits" $limits -}}
 {{- end -}}
 {{- toYaml $resources -}}
@@ -42,13 +44,30 @@
 {{- divf (mulf $number (index $units $unit | default 1)) 1073741824 -}}
 {{- end -}}
 
-{{- /* vllm.hostMemory: the GiB of host memory below which the server can't run, as a JSON map of total and sum, a text to show: weights offloaded from each device, the offloaded KV cache, /dev/shm, and 1 for the API with 2 for each worker process (measured: 1.4 and 2.2 GiB on CPU with a small model). */ -}}
+{{- /* vllm.mountedSharedMemory: the GiB of memory that the pod mounts on /dev/shm; takes what a check gets. */ -}}
+{{- define "vllm.mountedSharedMemory" -}}
+{{- $volume := "" -}}
+{{- range .server.volumeMounts -}}
+  {{- if eq .mountPath "/dev/shm" -}}
+  {{- $volume = .name -}}
+  {{- end -}}
+{{- end -}}
+{{- $size := 0 -}}
+{{- range .pod.volumes -}}
+  {{- if and (eq .name $volume) (eq (((.emptyDir).medium) | default "") "Memory") -}}
+  {{- $size = .emptyDir.sizeLimit | default 0 -}}
+  {{- end -}}
+{{- end -}}
+{{- include "vllm.gibibytes" $size -}}
+{{- end -}}
+
+{{- /* vllm.hostMemory: the GiB of host memory below which the server can't run, as a JSON map of total and sum, a text to show; takes what a check gets: weights offloaded from each device, the offloaded KV cache, /dev/shm, and 1 for the API with 2 for each worker process (measured: 1.4 and 2.2 GiB on CPU with a small model). */ -}}
 {{- define "vllm.hostMemory" -}}
 {{- $args := .Values.engine.args | default dict -}}
 {{- $workers := include "vllm.workers" . | int64 -}}
 {{- $weights := index $args "cpu-offload-gb" | default 0 | float64 | mulf $workers -}}
 {{- $cache := index $args "kv-offloading-size" | default 0 | float64 -}}
-{{- $shared := include "vllm.gibibytes" (include "vllm.sharedMemory" .) | float64 -}}
+{{- $shared := include "vllm.mountedSharedMemory" . | float64 -}}
 {{- $processes := add 1 (mul 2 $workers) -}}
 {{- $sum := printf "%s for vLLM's processes + %s for /dev/shm" (include "vllm.scalar" $processes) (include "vllm.scalar" $shared) -}}
 {{- if $weights -}}
