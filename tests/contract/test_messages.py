@@ -36,6 +36,7 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
     ],
     "accelerator": [
         ({"accelerator": {"type": "cpu", "perPod": 2}}, ("accelerator.perPod is 2", "cpu")),
+        ({"accelerator": {"type": "gaudi"}}, ("accelerator.type is gaudi", "set image.repository")),
         ({"accelerator": {"type": "cpu", "resourceName": "a/b"}}, ("accelerator.resourceName is a/b", "cpu")),
     ],
     "acceleratorCount": [
@@ -77,6 +78,24 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
         (
             {"podSpec": {"terminationGracePeriodSeconds": 30}, "drain": {"delaySeconds": 5, "timeoutSeconds": 60}},
             ("podSpec.terminationGracePeriodSeconds is 30", "up to 65 s", "leave it out"),
+        )
+    ],
+    "cache": [
+        ({"cache": {"model": {"type": "existing"}}}, ("cache.model.type is existing", "set cache.model.claimName")),
+        ({"cache": {"compile": {"type": "claim"}}}, ("cache.compile.type is claim", "set cache.compile.size")),
+        ({"cache": {"model": {"claimName": "a"}}}, ("cache.model.claimName is a", "set the type to existing")),
+        (
+            {
+                "model": {"uri": "oci://r.example/m:1"},
+                "cache": {"model": {"type": "existing", "claimName": "a"}},
+            },
+            ("cache.model.type is existing", "leave cache.model out"),
+        ),
+    ],
+    "claimAccess": [
+        (
+            {"replicas": 2, "cache": {"compile": {"type": "claim", "size": "5Gi"}}},
+            ("replicas is 2", "cache.compile is ReadWriteOnce", "[ReadWriteMany]"),
         )
     ],
     "engineArgs": [

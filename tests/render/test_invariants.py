@@ -67,7 +67,7 @@ def test_selectors_hold_only_name_and_instance(rendered: Rendered) -> None:
     for manifest in rendered.objects:
         if manifest.kind == "Service":
             assert set(manifest.at("spec", "selector")) == SELECTOR_LABELS, rendered.command
-        if manifest.kind == "Deployment":
+        if manifest.kind in ("Deployment", "PodDisruptionBudget"):
             assert set(manifest.at("spec", "selector", "matchLabels")) == SELECTOR_LABELS, rendered.command
 
 

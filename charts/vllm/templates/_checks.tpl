@@ -20,6 +20,8 @@
   "quantization"
   "hostMemory"
   "gracePeriod"
+  "cache"
+  "claimAccess"
   "engineArgs"
   "extraArgs"
   "literalSecrets"
@@ -94,9 +96,12 @@ server.apiKey.keys has {{ len $keys }} keys ({{ keys $keys | sortAlpha | join ",
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.accelerator: keys about devices are set only where there are devices. */ -}}
+{{- /* vllm.check.accelerator: the accelerator has an image, and keys about devices are set only where there are devices. */ -}}
 {{- define "vllm.check.accelerator" -}}
 {{- with .Values.accelerator -}}
+{{- if not (or $.Values.image.repository (include "vllm.accelerator" $ | fromYaml).repository) -}}
+accelerator.type is {{ .type }}, for which vLLM publishes no image: set image.repository and image.tag.
+{{ end -}}
 {{- if eq .type "cpu" -}}
 {{- range $key := list "resourceName" "perPod" -}}
 {{- with index $.Values.accelerator $key -}}
@@ -146,6 +151,34 @@ resources.limits.memory is {{ include "vllm.scalar" $limit }}, but the server ne
 {{- $given := .pod.terminationGracePeriodSeconds -}}
 {{- if and (not (kindIs "invalid" $given)) (lt (int64 $given) (int64 $drain)) -}}
 podSpec.terminationGracePeriodSeconds is {{ include "vllm.scalar" $given }}, but the drain takes up to {{ $drain }} s (drain.delaySeconds + drain.timeoutSeconds): leave it out, it is computed, or shorten the drain.
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.cache: a cache has what its type needs, and nothing that it has no use for. */ -}}
+{{- define "vllm.check.cache" -}}
+{{- range $name, $cache := .Values.cache -}}
+{{- if and (eq $cache.type "existing") (not $cache.claimName) -}}
+cache.{{ $name }}.type is existing, but no claim is named: set cache.{{ $name }}.claimName.
+{{ end -}}
+{{- if and (eq $cache.type "claim") (not $cache.size) -}}
+cache.{{ $name }}.type is claim, but the new claim has no size: set cache.{{ $name }}.size, as 100Gi.
+{{ end -}}
+{{- if and $cache.claimName (ne $cache.type "existing") -}}
+cache.{{ $name }}.claimName is {{ $cache.claimName }}, but cache.{{ $name }}.type is {{ $cache.type }}: set the type to existing, or leave the name out.
+{{ end -}}
+{{- end -}}
+{{- if and (include "vllm.modelImage" .) (ne .Values.cache.model.type "emptyDir") -}}
+cache.model.type is {{ .Values.cache.model.type }}, but an oci:// model is mounted and never downloaded: leave cache.model out.
+{{ end -}}
+{{- end -}}
+
+{{- /* vllm.check.claimAccess: several servers share only claims that several nodes can mount. */ -}}
+{{- define "vllm.check.claimAccess" -}}
+{{- if gt (int64 .Values.replicas) 1 -}}
+{{- range $name := include "vllm.singleNodeCaches" . | fromJsonArray -}}
+{{- $modes := (index $.Values.cache $name).accessModes -}}
+replicas is {{ include "vllm.scalar" $.Values.replicas }}, but the claim of cache.{{ $name }} is {{ join ", " $modes }}, which one node mounts at a time: set cache.{{ $name }}.accessModes to [ReadWriteMany] with a storage class that has it, or cache.{{ $name }}.type to emptyDir.
+{{ end -}}
 {{- end -}}
 {{- end -}}
 

@@ -53,6 +53,20 @@ annotations:
 {{- end }}
 {{- end -}}
 
+{{- /* vllm.filesName: the name of the ConfigMap with engine.files. */ -}}
+{{- define "vllm.filesName" -}}
+{{- include "vllm.shorten" (list (printf "%s-files" (include "vllm.fullname" .)) 63) -}}
+{{- end -}}
+
+{{- /* vllm.podAnnotations: the annotations of the pods; one of them changes with engine.files, so that a change restarts the pods. */ -}}
+{{- define "vllm.podAnnotations" -}}
+{{- $annotations := dict -}}
+{{- with .Values.engine.files -}}
+{{- $_ := set $annotations "checksum/files" (toRawJson . | sha256sum) -}}
+{{- end -}}
+{{- mergeOverwrite $annotations (.Values.podAnnotations | default dict) | toYaml -}}
+{{- end -}}
+
 {{- /* vllm.serviceAccountName: the name of the pod's service account. */ -}}
 {{- define "vllm.serviceAccountName" -}}
 {{- with .Values.serviceAccount -}}

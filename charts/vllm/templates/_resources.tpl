@@ -89,6 +89,12 @@
 {{- with include "vllm.modelImage" . -}}
 {{- $_ := set $volumes "model" (dict "image" (dict "reference" . "pullPolicy" $.Values.image.pullPolicy)) -}}
 {{- end -}}
+{{- with .Values.engine.files -}}
+{{- $_ := set $volumes "files" (dict "configMap" (dict "name" (include "vllm.filesName" $))) -}}
+{{- end -}}
+{{- range $name, $volume := include "vllm.cacheVolumes" . | fromJson -}}
+{{- $_ := set $volumes $name $volume -}}
+{{- end -}}
 {{- range $name, $volume := .Values.extraVolumes -}}
 {{- $_ := set $volumes $name $volume -}}
 {{- end -}}
@@ -107,9 +113,14 @@
   "/tmp" (dict "name" "tmp")
   "/home/vllm" (dict "name" "home")
   "/dev/shm" (dict "name" "shm")
+  "/cache/model" (dict "name" "model-cache")
+  "/cache/compile" (dict "name" "compile-cache")
 -}}
 {{- if include "vllm.modelImage" . -}}
 {{- $_ := set $mounts (include "vllm.modelPath" .) (dict "name" "model" "readOnly" true) -}}
+{{- end -}}
+{{- with .Values.engine.files -}}
+{{- $_ := set $mounts "/files" (dict "name" "files" "readOnly" true) -}}
 {{- end -}}
 {{- range $path, $mount := .Values.extraVolumeMounts -}}
 {{- $_ := set $mounts $path $mount -}}
