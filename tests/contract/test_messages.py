@@ -9,6 +9,8 @@ import pytest
 from harness import helm
 from harness.helm import CHART
 
+KEDA = {"enabled": True, "serverAddress": "http://prometheus:9090"}
+
 #: A mistake for each check, and words that the message must hold.
 CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
     "modelUri": [
@@ -95,8 +97,45 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
     "claimAccess": [
         (
             {"replicas": 2, "cache": {"compile": {"type": "claim", "size": "5Gi"}}},
-            ("replicas is 2", "cache.compile is ReadWriteOnce", "[ReadWriteMany]"),
+            ("may be 2 replicas", "cache.compile is ReadWriteOnce", "[ReadWriteMany]"),
+        ),
+        (
+            {
+                "autoscaling": {"hpa": {"enabled": True, "maxReplicas": 3}},
+                "cache": {"model": {"type": "claim", "size": "5Gi"}},
+            },
+            ("may be 3 replicas", "cache.model is ReadWriteOnce"),
+        ),
+    ],
+    "metricsOnce": [
+        (
+            {"metrics": {"podMonitor": {"enabled": True}, "scrapeAnnotations": {"enabled": True}}},
+            ("metrics.podMonitor and metrics.scrapeAnnotations", "leave one enabled"),
         )
+    ],
+    "autoscalers": [
+        (
+            {"autoscaling": {"hpa": {"enabled": True}, "keda": KEDA}},
+            ("autoscaling.hpa and autoscaling.keda are both enabled", "leave one enabled"),
+        )
+    ],
+    "autoscalingRange": [
+        (
+            {"autoscaling": {"hpa": {"enabled": True, "minReplicas": 3}}},
+            ("autoscaling.hpa.maxReplicas is 2", "minReplicas 3"),
+        )
+    ],
+    "kedaServer": [({"autoscaling": {"keda": {"enabled": True}}}, ("set autoscaling.keda.serverAddress",))],
+    "scaleToZero": [
+        ({"autoscaling": {"keda": {**KEDA, "minReplicas": 0}}}, ("minReplicas is 0", "autoscaling.keda.query")),
+        (
+            {"autoscaling": {"keda": {**KEDA, "minReplicas": 0, "query": "sum(vllm:num_requests_running)"}}},
+            ("minReplicas is 0",),
+        ),
+    ],
+    "missingApi": [
+        ({"autoscaling": {"keda": KEDA}}, ("autoscaling.keda.enabled", "keda.sh/v1alpha1", "install KEDA")),
+        ({"metrics": {"serviceMonitor": {"enabled": True}}}, ("metrics.serviceMonitor", "Prometheus Operator")),
     ],
     "engineArgs": [
         ({"engine": {"args": {"port": "(set by the chart: set server.port)"}}}, ("engine.args.port", "server.port")),
@@ -141,8 +180,11 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
 }
 EXAMPLES = [(name, values, words) for name, examples in CHECKS.items() for values, words in examples]
 
-#: What a live cluster of an older version looks like to a render.
-LIVE = {"imageVolume": {"options": ("--api-versions", "apiregistration.k8s.io/v1"), "kube_version": "1.34.2"}}
+#: What a live cluster looks like to a render, one of an older version and one without custom resources.
+LIVE = {
+    "imageVolume": {"options": ("--api-versions", "apiregistration.k8s.io/v1"), "kube_version": "1.34.2"},
+    "missingApi": {"options": ("--api-versions", "apiregistration.k8s.io/v1")},
+}
 
 
 def test_every_check_has_an_example() -> None:

@@ -67,8 +67,10 @@ def test_selectors_hold_only_name_and_instance(rendered: Rendered) -> None:
     for manifest in rendered.objects:
         if manifest.kind == "Service":
             assert set(manifest.at("spec", "selector")) == SELECTOR_LABELS, rendered.command
-        if manifest.kind in ("Deployment", "PodDisruptionBudget"):
+        if manifest.kind in ("Deployment", "PodDisruptionBudget", "ServiceMonitor", "PodMonitor"):
             assert set(manifest.at("spec", "selector", "matchLabels")) == SELECTOR_LABELS, rendered.command
+        if manifest.kind == "NetworkPolicy":
+            assert set(manifest.at("spec", "podSelector", "matchLabels")) == SELECTOR_LABELS, rendered.command
 
 
 def test_every_object_stands_in_the_release_namespace_with_its_labels(rendered: Rendered) -> None:

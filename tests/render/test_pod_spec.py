@@ -41,7 +41,7 @@ def test_null_removes_and_false_and_zero_count() -> None:
     manifest = deployment(
         {
             "serviceAccountName": None,
-            "absent": None,
+            "hostname": None,
             "enableServiceLinks": False,
             "priority": 0,
             "dnsConfig": {"nameservers": ["10.0.0.10"], "searches": None},
@@ -49,7 +49,7 @@ def test_null_removes_and_false_and_zero_count() -> None:
         }
     )
     assert manifest.lacks(*POD, "serviceAccountName")
-    assert manifest.lacks(*POD, "absent")
+    assert manifest.lacks(*POD, "hostname")
     assert manifest.at(*POD, "enableServiceLinks") is False
     assert manifest.at(*POD, "priority") == 0
     assert manifest.at(*POD, "dnsConfig") == {"nameservers": ["10.0.0.10"]}
@@ -152,7 +152,10 @@ def test_volumes_are_merged_by_name_and_mounts_by_path() -> None:
                 {"name": "data", "emptyDir": {}},
             ],
             **server(
-                volumeMounts=[{"mountPath": "/home/vllm", "subPath": "a"}, {"mountPath": "/data", "name": "data"}]
+                volumeMounts=[
+                    {"mountPath": "/home/vllm", "name": "home", "subPath": "a"},
+                    {"mountPath": "/data", "name": "data"},
+                ]
             ),
         }
     )

@@ -22,6 +22,12 @@
   "gracePeriod"
   "cache"
   "claimAccess"
+  "metricsOnce"
+  "autoscalers"
+  "autoscalingRange"
+  "kedaServer"
+  "scaleToZero"
+  "missingApi"
   "engineArgs"
   "extraArgs"
   "literalSecrets"
@@ -174,11 +180,79 @@ cache.model.type is {{ .Values.cache.model.type }}, but an oci:// model is mount
 
 {{- /* vllm.check.claimAccess: several servers share only claims that several nodes can mount. */ -}}
 {{- define "vllm.check.claimAccess" -}}
-{{- if gt (int64 .Values.replicas) 1 -}}
+{{- $replicas := include "vllm.maxReplicas" . | int64 -}}
+{{- if gt $replicas 1 -}}
 {{- range $name := include "vllm.singleNodeCaches" . | fromJsonArray -}}
 {{- $modes := (index $.Values.cache $name).accessModes -}}
-replicas is {{ include "vllm.scalar" $.Values.replicas }}, but the claim of cache.{{ $name }} is {{ join ", " $modes }}, which one node mounts at a time: set cache.{{ $name }}.accessModes to [ReadWriteMany] with a storage class that has it, or cache.{{ $name }}.type to emptyDir.
+There may be {{ $replicas }} replicas, but the claim of cache.{{ $name }} is {{ join ", " $modes }}, which one node mounts at a time: set cache.{{ $name }}.accessModes to [ReadWriteMany] with a storage class that has it, or cache.{{ $name }}.type to emptyDir.
 {{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.metricsOnce: one way of scraping is chosen, or each series would be there twice. */ -}}
+{{- define "vllm.check.metricsOnce" -}}
+{{- $chosen := list -}}
+{{- range $name, $way := .Values.metrics -}}
+  {{- if $way.enabled -}}
+  {{- $chosen = append $chosen (printf "metrics.%s" $name) -}}
+  {{- end -}}
+{{- end -}}
+{{- if gt (len $chosen) 1 -}}
+{{ join " and " $chosen }} are all enabled, and each would scrape the same pods: leave one enabled.
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.autoscalers: one autoscaler owns the number of replicas. */ -}}
+{{- define "vllm.check.autoscalers" -}}
+{{- with .Values.autoscaling -}}
+{{- if and .hpa.enabled .keda.enabled -}}
+autoscaling.hpa and autoscaling.keda are both enabled, and would pull the number of replicas to and fro: leave one enabled (KEDA makes an HPA of its own).
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.autoscalingRange: an autoscaler has room. */ -}}
+{{- define "vllm.check.autoscalingRange" -}}
+{{- range $name, $autoscaler := .Values.autoscaling -}}
+{{- with $autoscaler -}}
+{{- if and .enabled (lt (int64 .maxReplicas) (int64 .minReplicas)) -}}
+autoscaling.{{ $name }}.maxReplicas is {{ include "vllm.scalar" .maxReplicas }}, less than minReplicas {{ include "vllm.scalar" .minReplicas }}: raise maxReplicas.
+{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.kedaServer: KEDA is told which Prometheus to ask. */ -}}
+{{- define "vllm.check.kedaServer" -}}
+{{- with .Values.autoscaling.keda -}}
+{{- if and .enabled (not .serverAddress) -}}
+autoscaling.keda.enabled is true, but KEDA has nobody to ask: set autoscaling.keda.serverAddress, as http://prometheus.monitoring:9090.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.scaleToZero: what brings the first server back is not counted by servers. */ -}}
+{{- define "vllm.check.scaleToZero" -}}
+{{- with .Values.autoscaling.keda -}}
+{{- if and .enabled (eq (int64 .minReplicas) 0) (or (not .query) (contains "vllm:" .query)) -}}
+autoscaling.keda.minReplicas is 0, but the query reads what only a running server counts, so that none would ever start again: set minReplicas to 1, or autoscaling.keda.query to what a gateway counts.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.missingApi: a live cluster has the custom resources that are asked for; offline nobody knows. */ -}}
+{{- define "vllm.check.missingApi" -}}
+{{- $wanted := dict
+  "metrics.serviceMonitor" (list .Values.metrics.serviceMonitor.enabled "monitoring.coreos.com/v1" "the Prometheus Operator")
+  "metrics.podMonitor" (list .Values.metrics.podMonitor.enabled "monitoring.coreos.com/v1" "the Prometheus Operator")
+  "autoscaling.keda" (list .Values.autoscaling.keda.enabled "keda.sh/v1alpha1" "KEDA")
+-}}
+{{- if .Capabilities.APIVersions.Has "apiregistration.k8s.io/v1" -}}
+{{- range $key, $need := $wanted -}}
+{{- if and (first $need) (not ($.Capabilities.APIVersions.Has (index $need 1))) -}}
+{{ $key }}.enabled is true, but the cluster has no {{ index $need 1 }}: install {{ last $need }}, or set {{ $key }}.enabled to false.
+{{ end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

@@ -10,7 +10,7 @@
 
 {{- /* vllm.rolloutTimeout: the seconds that Helm must wait for a whole rollout, pod after pod. */ -}}
 {{- define "vllm.rolloutTimeout" -}}
-{{- mul (include "vllm.progressDeadline" . | int64) (max 1 .Values.replicas) -}}
+{{- mul (include "vllm.progressDeadline" . | int64) (include "vllm.maxReplicas" . | int64 | max 1) -}}
 {{- end -}}
 
 {{- /* vllm.strategy: the Deployment's strategy. A surge needs free devices, and claims that two nodes can mount. */ -}}

@@ -36,7 +36,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- mergeOverwrite dict (.Values.commonLabels | default dict) (.Values.podLabels | default dict) (include "vllm.selectorLabels" . | fromYaml) | toYaml -}}
 {{- end -}}
 
-{{- /* vllm.metadata: name, namespace, labels and annotations of an object. Takes a dict of root, and of name and annotations where they differ. */ -}}
+{{- /* vllm.metadata: name, namespace, labels and annotations of an object. Takes a dict of root, and of name, labels and annotations where they differ. */ -}}
 {{- define "vllm.metadata" -}}
 {{- $root := .root -}}
 {{- $labels := include "vllm.selectorLabels" $root | fromYaml -}}
@@ -46,7 +46,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 name: {{ .name | default (include "vllm.fullname" $root) }}
 namespace: {{ $root.Release.Namespace }}
 labels:
-  {{- mergeOverwrite dict ($root.Values.commonLabels | default dict) $labels | toYaml | nindent 2 }}
+  {{- mergeOverwrite dict ($root.Values.commonLabels | default dict) (.labels | default dict) $labels | toYaml | nindent 2 }}
 {{- with mergeOverwrite dict ($root.Values.commonAnnotations | default dict) (.annotations | default dict) }}
 annotations:
   {{- toYaml . | nindent 2 }}
@@ -63,6 +63,11 @@ annotations:
 {{- $annotations := dict -}}
 {{- with .Values.engine.files -}}
 {{- $_ := set $annotations "checksum/files" (toRawJson . | sha256sum) -}}
+{{- end -}}
+{{- if .Values.metrics.scrapeAnnotations.enabled -}}
+{{- $_ := set $annotations "prometheus.io/scrape" "true" -}}
+{{- $_ := set $annotations "prometheus.io/port" (include "vllm.scalar" .Values.server.port) -}}
+{{- $_ := set $annotations "prometheus.io/path" "/metrics" -}}
 {{- end -}}
 {{- mergeOverwrite $annotations (.Values.podAnnotations | default dict) | toYaml -}}
 {{- end -}}
