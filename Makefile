@@ -73,6 +73,14 @@ bench-start: $(READY) ## install to Ready against the same container under `dock
 schema: $(READY) ## write values.schema.json from values.schema.yaml
 	@$(PYTHON) -m scripts.schema
 
+.PHONY: rendered
+rendered: $(READY) ## write the manifests of every file in values/ to tests/rendered/
+	@$(PYTHON) -m scripts.rendered
+
+.PHONY: vllm-args
+vllm-args: $(READY) ## write down the flags of the chart's vLLM, for the schema and the tests; builds vLLM for CPUs
+	@$(PYTHON) -m scripts.vllm_args
+
 .PHONY: format
 format: $(READY) ## format the Python code and mend what ruff can
 	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .

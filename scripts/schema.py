@@ -1,4 +1,4 @@
-"""Writes charts/vllm/values.schema.json from values.schema.yaml, vLLM's flags and the chart's own knowledge of them.
+"""Writes charts/vllm/values.schema.json from values.schema.yaml, vLLM's flags and the types of the Kubernetes API.
 
 `python -m scripts.schema` writes the file, `--check` only tells whether it is current.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
+from importlib import resources
 from typing import Any
 
 import yaml
@@ -25,9 +27,24 @@ INTEGER = r"^-?\d+$"
 NUMBER = r"^-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
 # vLLM reads 32k as 32000 and 32K as 32768.
 HUMAN_INTEGER = r"^-?\d+(\.\d+)?[kKmMgGtT]?$"
+# An amount in Kubernetes, such as 500m, 16Gi or 1e3.
+QUANTITY = r"^[-+]?(\d+\.?\d*|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][-+]?\d+)?$"
 
-#: The schema of a flag's value by the type in the parser; `--set` gives numbers like 0.9 as text, null omits a flag.
+#: Fields that an overlay of a pod leaves to what it lies over, though Kubernetes wants them.
+OVERLAID = {"VolumeMount": "name", "TopologySpreadConstraint": "maxSkew"}
+OVERLAID |= dict.fromkeys(("HTTPGetAction", "TCPSocketAction", "GRPCAction"), "port")
+
+#: Characters of JSON that may stand on one line of the file.
+LINE = 160
+
+WORD: Schema = {"type": ["string", "null"]}
+JSON_MAP: Schema = {"type": ["object", "string", "null"], "pattern": r"^\s*\{"}
+
+#: The schema of one value of a flag, by the function with which the parser reads it. `--set` gives a number like 0.9 as
+#: text, and null omits a flag.
 BY_TYPE: dict[str | None, Schema] = {
+    None: WORD,
+    "str": WORD,
     "int": {"type": ["integer", "string", "null"], "pattern": INTEGER},
     "float": {"type": ["number", "string", "null"], "pattern": NUMBER},
     "human_readable_int": {"type": ["integer", "string", "null"], "pattern": HUMAN_INTEGER},
@@ -35,31 +52,43 @@ BY_TYPE: dict[str | None, Schema] = {
         "type": ["integer", "string", "null"],
         "pattern": f"^auto$|{HUMAN_INTEGER}",
     },
-    "loads": {"type": ["object", "array", "string", "null"]},
-    "parse_dataclass": {"type": ["object", "string", "null"]},
-    "_parse_type": {"type": ["object", "string", "null"]},
+    "loads": JSON_MAP,
+    "parse_dataclass": JSON_MAP,
     "union_dict_and_str": {"type": ["object", "string", "null"]},
+    # comma-separated numbers, of which there may be one
+    "<lambda>": {"type": ["integer", "string", "null"]},
 }
-#: The parser has lost the type: any value but a switch.
-UNKNOWN_TYPE: Schema = {"type": ["string", "number", "object", "null"]}
 
 
-def flag_value(argument: dict[str, Any], name: str) -> Schema:
-    """Return the schema of one flag's value, from one entry of the parser's dump."""
+def flag_value(argument: dict[str, Any], json_list: bool) -> Schema:
+    """Return the schema of one flag's value, from one entry of the parser's dump.
+
+    Raises:
+        ValueError: when the parser reads it with a function that BY_TYPE has not.
+    """
+    several = argument["nargs"] in ("+", "*") or argument["action"] == "_AppendAction"
     if argument["nargs"] == 0:
         return {"type": ["boolean", "null"]}
-    if argument["choices"] and argument["nargs"] is None:
-        return {"enum": [*argument["choices"], None]}
-    if argument["nargs"] in ("+", "*"):
-        item: Schema = (
-            {"enum": argument["choices"]} if argument["choices"] else {"type": ["string", "number", "object"]}
-        )
-        return {"type": ["array", "string", "number", "object", "null"], "items": item}
-    if argument["action"] == "_AppendAction":
-        return {"type": ["array", "string", "null"], "items": {"type": "string"}}
-    if argument["type"] == "_optional_type" and name.endswith("-config"):
-        return {"type": ["object", "string", "null"]}
-    return dict(BY_TYPE.get(argument["type"], UNKNOWN_TYPE))
+    if argument["choices"]:
+        one: Schema = {"enum": list(dict.fromkeys([*argument["choices"], None]))}
+        return {"type": ["array", "null"], "items": one} if several else one
+    if json_list:
+        return {"type": ["array", "string", "null"], "items": {"type": "string"}, "pattern": r"^\s*\["}
+    if argument["type"] not in BY_TYPE:
+        raise ValueError(f"{argument['flags'][0]} is read by {argument['type']}, which BY_TYPE does not know")
+    one = dict(BY_TYPE[argument["type"]])
+    if argument["action"] == "LoRAParserAction":
+        one = {"type": ["object", "string", "null"]}
+    if several:
+        item = one | {"type": [name for name in one["type"] if name != "null"]}
+        return one | {"type": ["array", *one["type"]], "items": item}
+    return one
+
+
+def summary(text: str) -> str:
+    """Return the first sentence of a flag's help."""
+    text = re.sub(r"^API docs: \S+ *", "", text)
+    return re.split(r"(?<=[A-Za-z)`\"'\]0-9]{2}[.:]) (?![a-z0-9])", text, maxsplit=1)[0].rstrip(":")
 
 
 def flags_schema(dump: dict[str, Any], notes: dict[str, Any]) -> Schema:
@@ -75,8 +104,9 @@ def flags_schema(dump: dict[str, Any], notes: dict[str, Any]) -> Schema:
             name = flag.removeprefix("--")
             if name == flag or name.startswith("no-"):
                 continue
-            value = flag_value(argument, name)
-            properties[name] = {"description": argument["help"], **value} if argument["help"] else value
+            value = flag_value(argument, name in notes["jsonLists"])
+            text = summary(argument["help"])
+            properties[name] = {"description": text, **value} if text else value
     version = ".".join(dump["vllm"].split(".")[:2])
     refused = {name: f"(set by the chart: {remedy})" for name, remedy in notes["owned"].items()}
     for name, remedy in notes["removed"].items():
@@ -99,18 +129,99 @@ def flags_schema(dump: dict[str, Any], notes: dict[str, Any]) -> Schema:
     }
 
 
-def complete(node: Any, flags: Schema) -> Any:
-    """Return the node with vLLM's flags filled in where $flags stands, and every object with properties closed."""
+class KubernetesTypes:
+    """The types of the newest Kubernetes API that the package kubernetes-validate carries.
+
+    They are closed there already. Here they lose what an editor or Helm has no use for, and a type is in `definitions`
+    once something refers to it.
+    """
+
+    def __init__(self) -> None:
+        data = resources.files("kubernetes_validate") / "kubernetes-json-schema"
+        minors = [int(folder.name.split(".")[1]) for folder in data.iterdir() if folder.name.endswith("-local-strict")]
+        text = (data / f"v1.{max(minors)}.0-local-strict" / "_definitions.json").read_text(encoding="utf-8")
+        self._types: dict[str, Schema] = json.loads(text)["$defs"]
+        self._names: dict[str, str] = {}
+        self.definitions: Schema = {}
+
+    def type(self, wanted: str) -> Schema:
+        """Return a type by the end of its full name, such as `Affinity`; with ` without KEY` a key is left out.
+
+        Raises:
+            ValueError: when no type or more than one has such a name.
+        """
+        name, _, key = wanted.partition(" without ")
+        found = [full for full in self._types if full.endswith(f".{name}")]
+        if len(found) != 1:
+            raise ValueError(f"Kubernetes has {len(found)} types {name}: {', '.join(found)}")
+        schema = self._read(found[0])
+        if key:
+            del schema["properties"][key]
+            schema["required"] = [item for item in schema.get("required", []) if item != key]
+        return {key: value for key, value in schema.items() if value != []}
+
+    def _read(self, full: str) -> Schema:
+        """Return a type with the types that it refers to among the definitions."""
+        if full.endswith(".Quantity"):
+            return {"type": ["string", "number", "null"], "pattern": QUANTITY}
+        schema: Schema = self._clean(self._types[full])
+        return schema
+
+    def _clean(self, node: Any) -> Any:
+        if isinstance(node, list):
+            return [self._clean(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            return {"$ref": self._refer(node["$ref"].rpartition("/")[2])}
+        if "oneOf" in node:  # of plain types that all take null, so that null would be refused
+            return {"type": sorted({name for option in node["oneOf"] for name in option["type"]})}
+        cleaned = {key: self._clean(node[key]) for key in ("type", "items", "additionalProperties") if key in node}
+        if "properties" in node:
+            cleaned["properties"] = {key: self._clean(value) for key, value in node["properties"].items()}
+        if "required" in node:
+            cleaned["required"] = node["required"]
+        return cleaned
+
+    def _refer(self, full: str) -> str:
+        short = full.rpartition(".")[2]
+        if self._names.setdefault(short, full) != full:
+            raise ValueError(f"two types of Kubernetes would be called {short}: {full} and {self._names[short]}")
+        if short not in self.definitions:
+            self.definitions[short] = {}  # a type that refers to itself is not read again
+            schema = self._read(full)
+            schema["required"] = [key for key in schema.get("required", []) if key != OVERLAID.get(short)]
+            self.definitions[short] = {key: value for key, value in schema.items() if value != []}
+        return f"#/definitions/{short}"
+
+
+def complete(node: Any, flags: Schema, kubernetes: KubernetesTypes) -> Any:
+    """Return the node with flags and types filled in where $flags and $k8s stand, and objects with properties closed.
+
+    What stands beside $k8s replaces that part of the type.
+    """
     if isinstance(node, list):
-        return [complete(item, flags) for item in node]
+        return [complete(item, flags, kubernetes) for item in node]
     if not isinstance(node, dict):
         return node
+    own = {key: complete(value, flags, kubernetes) for key, value in node.items() if key not in ("$flags", "$k8s")}
     if "$flags" in node:
-        return {key: value for key, value in node.items() if key != "$flags"} | flags
-    node = {key: complete(value, flags) for key, value in node.items()}
-    if "type" in node and "properties" in node:
-        node.setdefault("additionalProperties", False)
-    return node
+        return own | flags
+    if "$k8s" in node:
+        return own | kubernetes.type(node["$k8s"]) | own
+    if "type" in own and "properties" in own:
+        own.setdefault("additionalProperties", False)
+    return own
+
+
+def to_text(node: Any) -> str:
+    """Return JSON that is small, and yet changes by lines: a map or list stands on one line where it fits."""
+    line = json.dumps(node, ensure_ascii=False, separators=(",", ":"))
+    if len(line) <= LINE or not isinstance(node, dict | list):
+        return line
+    if isinstance(node, list):
+        return "[\n" + ",\n".join(map(to_text, node)) + "\n]"
+    return "{\n" + ",\n".join(f"{json.dumps(key)}:{to_text(value)}" for key, value in node.items()) + "\n}"
 
 
 def build() -> str:
@@ -119,13 +230,15 @@ def build() -> str:
     dump = json.loads(dump_path.read_text(encoding="utf-8"))
     notes = yaml.safe_load(FLAG_NOTES.read_text(encoding="utf-8"))
     source = yaml.safe_load(SOURCE.read_text(encoding="utf-8"))
+    kubernetes = KubernetesTypes()
     schema = {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "$comment": "Generated from values.schema.yaml by `python -m scripts.schema`.",
         "title": "Values of the chart vllm",
-        **complete(source, flags_schema(dump, notes)),
+        **complete(source, flags_schema(dump, notes), kubernetes),
     }
-    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+    schema["definitions"] |= dict(sorted(kubernetes.definitions.items()))
+    return to_text(schema) + "\n"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import jsonschema
 import pytest
 from harness import go_yaml
 from harness.helm import CHART
-from harness.vllm_arguments import Flag, parser
+from harness.vllm_arguments import DATA, Flag, parser
 
 from scripts import schema as generator
 
 VERSION = generator.app_version()
+DUMP: dict[str, Any] = json.loads((DATA / f"vllm-serve-args-{VERSION}.json").read_text(encoding="utf-8"))
 NOTES: dict[str, Any] = go_yaml.load((CHART / "files" / "flags.yaml").read_text(encoding="utf-8"))
 LONG: dict[str, Flag] = {
     name.removeprefix("--"): flag
@@ -63,6 +66,50 @@ def test_json_lists_are_read_as_json() -> None:
 
 
 def test_every_flag_of_the_parser_is_in_the_schema_and_only_messages_beside_them() -> None:
-    dump = {"vllm": VERSION, "args": [vars(flag) | {"flags": flag.names, "help": ""} for flag in LONG.values()]}
-    properties = generator.flags_schema(dump, NOTES)["properties"]
+    properties = generator.flags_schema(DUMP, NOTES)["properties"]
     assert set(properties) == set(LONG) - {"help"} | set(NOTES["removed"])
+
+
+@pytest.mark.parametrize(
+    ("flag", "right", "wrong"),
+    [
+        ("max-num-seqs", [8, "8", None], [8.5, "many", True]),
+        ("gpu-memory-utilization", [0.9, 1, "0.9", "1e-1"], ["90%", True]),
+        ("max-model-len", [-1, "32k", "auto", 4096], ["32q", "32 k", 1.5]),
+        ("kv-offloading-size", [8, 0.5, "0.5"], ["8Gi"]),
+        ("enable-prefix-caching", [True, False, None], ["false", 0]),
+        ("dtype", ["bfloat16", None], ["fp16", 16]),
+        ("tokenizer-revision", ["main", "1.0"], [1.5, True, ["main"]]),
+        ("speculative-config", [{"method": "ngram"}, '{"method": "ngram"}'], ["ngram", ["ngram"], 1]),
+        ("hf-overrides", [{"a": 1}, "module.function"], [["a"], 1]),
+        ("allowed-origins", [["https://a.example"], '["*"]'], ["*", [1], {"a": 1}]),
+        ("cudagraph-capture-sizes", [[1, 2, "4"], 8], [["one"], "one"]),
+        ("lora-modules", [["a=/a", {"name": "a", "path": "/a"}], "a=/a"], [[1], 1]),
+        ("middleware", [["a.b", "c.d"], "a.b"], [1, [1]]),
+        ("collect-detailed-traces", [["all"], None], ["all", ["some"]]),
+        ("device-ids", ["0,1", 0], [[0, 1]]),
+    ],
+)
+def test_a_flag_takes_what_vllm_reads_and_nothing_else(flag: str, right: list[Any], wrong: list[Any]) -> None:
+    schema = jsonschema.Draft7Validator(generator.flags_schema(DUMP, NOTES)["properties"][flag])
+    assert [value for value in right if not schema.is_valid(value)] == []
+    assert [value for value in wrong if schema.is_valid(value)] == []
+
+
+def test_the_generator_stops_at_a_type_that_it_does_not_know() -> None:
+    entry = {"flags": ["--new"], "action": "_StoreAction", "nargs": None, "type": "complex", "choices": None}
+    with pytest.raises(ValueError, match="--new is read by complex"):
+        generator.flag_value(entry, json_list=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("Random seed. Use it well.", "Random seed."),
+        ("Types, e.g. int, or others (see A.B). More.", "Types, e.g. int, or others (see A.B)."),
+        ("API docs: https://a.example/b The seed.", "The seed."),
+        ("The type of it: - `a` is one", "The type of it"),
+    ],
+)
+def test_a_description_is_the_first_sentence_of_the_help(text: str, sentence: str) -> None:
+    assert generator.summary(text) == sentence

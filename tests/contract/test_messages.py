@@ -9,6 +9,8 @@ import pytest
 from harness import helm
 from harness.helm import CHART
 
+KEDA = {"enabled": True, "serverAddress": "http://prometheus:9090"}
+
 #: A mistake for each check, and words that the message must hold.
 CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
     "modelUri": [
@@ -36,6 +38,7 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
     ],
     "accelerator": [
         ({"accelerator": {"type": "cpu", "perPod": 2}}, ("accelerator.perPod is 2", "cpu")),
+        ({"accelerator": {"type": "gaudi"}}, ("accelerator.type is gaudi", "set image.repository")),
         ({"accelerator": {"type": "cpu", "resourceName": "a/b"}}, ("accelerator.resourceName is a/b", "cpu")),
     ],
     "acceleratorCount": [
@@ -47,6 +50,92 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
             {"accelerator": {"perPod": 3}, "resources": {"requests": {"nvidia.com/gpu": 2}}},
             ("resources.requests asks for 2", "accelerator.perPod 3"),
         ),
+    ],
+    "quantization": [
+        (
+            {"accelerator": {"type": "cpu"}, "engine": {"args": {"quantization": "fp8"}}},
+            ("engine.args.quantization is fp8", "accelerator.type cpu", "awq"),
+        ),
+        (
+            {"accelerator": {"type": "amd"}, "engine": {"args": {"quantization": "gptq_marlin"}}},
+            ("engine.args.quantization is gptq_marlin", "accelerator.type amd", "gptq"),
+        ),
+    ],
+    "hostMemory": [
+        (
+            {
+                "parallelism": {"tensor": 2},
+                "engine": {"args": {"cpu-offload-gb": 8}},
+                "resources": {"limits": {"memory": "16Gi"}},
+            },
+            ("resources.limits.memory is 16Gi", "23Gi", "cpu-offload-gb 8 \u00d7 2 devices", "2 for /dev/shm"),
+        ),
+        (
+            {"engine": {"args": {"kv-offloading-size": 64}}, "resources": {"limits": {"memory": 68719476736}}},
+            ("resources.limits.memory is 68719476736", "68Gi", "kv-offloading-size 64"),
+        ),
+        ({"resources": {"limits": {"memory": "512Mi"}}}, ("resources.limits.memory is 512Mi", "4Gi")),
+    ],
+    "gracePeriod": [
+        (
+            {"podSpec": {"terminationGracePeriodSeconds": 30}, "drain": {"delaySeconds": 5, "timeoutSeconds": 60}},
+            ("podSpec.terminationGracePeriodSeconds is 30", "up to 65 s", "leave it out"),
+        )
+    ],
+    "cache": [
+        ({"cache": {"model": {"type": "existing"}}}, ("cache.model.type is existing", "set cache.model.claimName")),
+        ({"cache": {"compile": {"type": "claim"}}}, ("cache.compile.type is claim", "set cache.compile.size")),
+        ({"cache": {"model": {"claimName": "a"}}}, ("cache.model.claimName is a", "set the type to existing")),
+        (
+            {
+                "model": {"uri": "oci://r.example/m:1"},
+                "cache": {"model": {"type": "existing", "claimName": "a"}},
+            },
+            ("cache.model.type is existing", "leave cache.model out"),
+        ),
+    ],
+    "claimAccess": [
+        (
+            {"replicas": 2, "cache": {"compile": {"type": "claim", "size": "5Gi"}}},
+            ("may be 2 replicas", "cache.compile is ReadWriteOnce", "[ReadWriteMany]"),
+        ),
+        (
+            {
+                "autoscaling": {"hpa": {"enabled": True, "maxReplicas": 3}},
+                "cache": {"model": {"type": "claim", "size": "5Gi"}},
+            },
+            ("may be 3 replicas", "cache.model is ReadWriteOnce"),
+        ),
+    ],
+    "metricsOnce": [
+        (
+            {"metrics": {"podMonitor": {"enabled": True}, "scrapeAnnotations": {"enabled": True}}},
+            ("metrics.podMonitor and metrics.scrapeAnnotations", "leave one enabled"),
+        )
+    ],
+    "autoscalers": [
+        (
+            {"autoscaling": {"hpa": {"enabled": True}, "keda": KEDA}},
+            ("autoscaling.hpa and autoscaling.keda are both enabled", "leave one enabled"),
+        )
+    ],
+    "autoscalingRange": [
+        (
+            {"autoscaling": {"hpa": {"enabled": True, "minReplicas": 3}}},
+            ("autoscaling.hpa.maxReplicas is 2", "minReplicas 3"),
+        )
+    ],
+    "kedaServer": [({"autoscaling": {"keda": {"enabled": True}}}, ("set autoscaling.keda.serverAddress",))],
+    "scaleToZero": [
+        ({"autoscaling": {"keda": {**KEDA, "minReplicas": 0}}}, ("minReplicas is 0", "autoscaling.keda.query")),
+        (
+            {"autoscaling": {"keda": {**KEDA, "minReplicas": 0, "query": "sum(vllm:num_requests_running)"}}},
+            ("minReplicas is 0",),
+        ),
+    ],
+    "missingApi": [
+        ({"autoscaling": {"keda": KEDA}}, ("autoscaling.keda.enabled", "keda.sh/v1alpha1", "install KEDA")),
+        ({"metrics": {"serviceMonitor": {"enabled": True}}}, ("metrics.serviceMonitor", "Prometheus Operator")),
     ],
     "engineArgs": [
         ({"engine": {"args": {"port": "(set by the chart: set server.port)"}}}, ("engine.args.port", "server.port")),
@@ -91,8 +180,11 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
 }
 EXAMPLES = [(name, values, words) for name, examples in CHECKS.items() for values, words in examples]
 
-#: What a live cluster of an older version looks like to a render.
-LIVE = {"imageVolume": {"options": ("--api-versions", "apiregistration.k8s.io/v1"), "kube_version": "1.34.2"}}
+#: What a live cluster looks like to a render, one of an older version and one without custom resources.
+LIVE = {
+    "imageVolume": {"options": ("--api-versions", "apiregistration.k8s.io/v1"), "kube_version": "1.34.2"},
+    "missingApi": {"options": ("--api-versions", "apiregistration.k8s.io/v1")},
+}
 
 
 def test_every_check_has_an_example() -> None:
@@ -137,6 +229,15 @@ def test_image_volumes_are_not_refused_offline_nor_on_a_new_cluster() -> None:
     values = {"model": {"uri": "oci://r.example/m:1"}}
     helm.render(values, kube_version="1.31.0")
     helm.render(values, options=("--api-versions", "apiregistration.k8s.io/v1"), kube_version="1.35.0-gke.100")
+
+
+@pytest.mark.parametrize(
+    ("offload", "memory"),
+    [(8, "16Gi"), ("8", 17179869184), (8, "12Gi"), (0.5, "4.5Gi"), (0, "4096Mi"), (8, "13G")],
+)
+def test_weights_offloaded_from_one_device_fit_into_the_memory_limit(offload: float | str, memory: str | int) -> None:
+    values = {"engine": {"args": {"cpu-offload-gb": offload}}, "resources": {"limits": {"memory": memory}}}
+    helm.render(values)
 
 
 def test_helm_shows_the_remedy_for_every_refused_flag() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping
 from typing import Any
 
 from harness.findings import Finding
@@ -25,6 +25,14 @@ _VOLUME_SOURCES = {
 }
 _ENV_SOURCES = {"secretKeyRef": "Secret", "configMapKeyRef": "ConfigMap"}
 _ENV_FROM_SOURCES = {"secretRef": "Secret", "configMapRef": "ConfigMap"}
+
+#: Kinds that pick pods or Services by labels, with the path to the selector.
+_SELECTORS: dict[str, tuple[Step, ...]] = {
+    "PodDisruptionBudget": ("spec", "selector"),
+    "NetworkPolicy": ("spec", "podSelector"),
+    "ServiceMonitor": ("spec", "selector"),
+    "PodMonitor": ("spec", "selector"),
+}
 
 #: Kind and name of objects that exist without the chart.
 External = set[tuple[str, str]]
@@ -48,12 +56,51 @@ def declared_external(values: Any) -> External:
 
 
 def findings(objects: Objects, external: External) -> list[Finding]:
-    """Every name that leads nowhere, and every Service that does not pick exactly one workload."""
+    """Every name that leads nowhere, and every selector that does not pick exactly one workload or Service."""
     known = objects.names() | external | {("ServiceAccount", "default")}
     found = [finding for manifest in objects.workloads() for finding in _pod(manifest, known)]
     for service in objects.of("Service"):
         found += _service(service, objects)
+    for kind, path in _SELECTORS.items():
+        for manifest in objects.of(kind):
+            found += _selector(manifest, path, objects)
+    for manifest in objects:
+        target = manifest.body.get("spec", {}).get("scaleTargetRef")
+        if target and (target["kind"], target["name"]) not in objects.names():
+            where = ("spec", "scaleTargetRef")
+            found.append(Finding(manifest, where, f"{target['kind']} {target['name']} is not there"))
     return found
+
+
+def _selector(manifest: Manifest, path: tuple[Step, ...], objects: Objects) -> Iterator[Finding]:
+    """What is wrong with a selector that must pick one workload's pods or, in a ServiceMonitor, one Service."""
+    selector = manifest.at(*path, "matchLabels").items()
+    if manifest.kind == "ServiceMonitor":
+        picked = [item for item in objects.of("Service") if selector <= item.at("metadata", "labels").items()]
+        ports = {port["name"] for item in picked for port in item.at("spec", "ports")}
+    else:
+        picked = _workloads_of(selector, objects)
+        ports = {
+            port.get("name") for item in picked for found in containers(item) for port in found.body.get("ports", [])
+        }
+    if len(picked) != 1:
+        names = ", ".join(map(str, picked)) or "nothing"
+        yield Finding(manifest, path, f"picks {names}, not one")
+        return
+    spec = manifest.at("spec")
+    asked = [*spec.get("endpoints", []), *spec.get("podMetricsEndpoints", [])]
+    asked += [port for rule in spec.get("ingress", []) for port in rule.get("ports", [])]
+    for port in asked:
+        if isinstance(port["port"], str) and port["port"] not in ports:
+            yield Finding(manifest, ("spec",), f"{picked[0]} has no port {port['port']}")
+
+
+def _workloads_of(selector: ItemsView[str, Any], objects: Objects) -> list[Manifest]:
+    return [
+        workload
+        for workload in objects.workloads()
+        if workload.kind != "Pod" and selector <= workload.at("spec", "template", "metadata", "labels").items()
+    ]
 
 
 def _pod(manifest: Manifest, known: set[tuple[str, str]]) -> Iterator[Finding]:
@@ -99,11 +146,7 @@ def _named(spec: dict[str, Any]) -> Iterator[tuple[tuple[Step, ...], str, str]]:
 
 def _service(service: Manifest, objects: Objects) -> Iterator[Finding]:
     selector = service.at("spec", "selector").items()
-    picked = [
-        workload
-        for workload in objects.workloads()
-        if workload.kind != "Pod" and selector <= workload.at("spec", "template", "metadata", "labels").items()
-    ]
+    picked = _workloads_of(selector, objects)
     if len(picked) != 1:
         names = ", ".join(map(str, picked)) or "nothing"
         yield Finding(service, ("spec", "selector"), f"picks {names}, not one workload")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,3 +30,25 @@ def value_sets() -> list[ValueSet]:
     """Every value set, by name."""
     paths = [*SHIPPED.glob("*.yaml"), *TESTED.glob("*.yaml")]
     return [ValueSet(str(path.relative_to(ROOT)), path) for path in sorted(paths)]
+
+
+def overlooked(folders: Sequence[Path] = (SHIPPED, ROOT / "tests")) -> list[Path]:
+    """Files in folders called values that are no value set, as their name or place keeps them from being picked up."""
+    known = {item.path for item in value_sets()}
+    found = {
+        path
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.is_file() and "values" in path.relative_to(folder.parent).parts[:-1]
+    }
+    return sorted(found - known)
+
+
+def unset(defaults: dict[str, Any], sets: Sequence[dict[str, Any]], path: str = "") -> Iterator[str]:
+    """Keys of the defaults that have their default in every set, as dotted paths."""
+    for key, default in defaults.items():
+        given = [values[key] for values in sets if key in values]
+        if isinstance(default, dict) and default:
+            yield from unset(default, [item for item in given if isinstance(item, dict)], f"{path}{key}.")
+        elif all(item == default for item in given):
+            yield f"{path}{key}"

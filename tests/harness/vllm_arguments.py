@@ -24,7 +24,7 @@ _NUMBERS = {
     "human_readable_int": re.compile(r"-?\d+(\.\d+)?[kKmMgGtT]?"),
     "human_readable_int_or_auto": re.compile(r"auto|-?\d+(\.\d+)?[kKmMgGtT]?"),
 }
-_JSON = frozenset(["loads", "parse_dataclass", "_parse_type"])
+_JSON = frozenset(["loads", "parse_dataclass"])
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _value_problems(name: str, flag: Flag, value: str) -> Iterator[str]:
     pattern = _NUMBERS.get(flag.type or "")
     if pattern and not pattern.fullmatch(value):
         yield f"{name} takes a number, not {value!r}"
-    if flag.type in _JSON or (flag.type == "_optional_type" and name.endswith("-config") and value.startswith("{")):
+    if flag.type in _JSON:
         try:
             json.loads(value)
         except ValueError:

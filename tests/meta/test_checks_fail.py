@@ -17,15 +17,25 @@ SERVER = (*POD, "containers", "vllm")
 Change = Callable[[Manifest], Any]
 
 
+#: Values that make an object of each kind.
+VALUES: dict[str, Any] = {
+    "podDisruptionBudget": {"enabled": True},
+    "networkPolicy": {"enabled": True},
+    "metrics": {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}},
+    "autoscaling": {"keda": {"enabled": True, "serverAddress": "http://prometheus:9090"}},
+    "checks": {"disabled": {"metricsOnce": True}},
+}
+
+
 def broken(kind: str, change: Change) -> Objects:
     """The chart's objects with one of them changed."""
-    manifests = [Manifest(item.source, copy.deepcopy(item.body)) for item in helm.render({}).objects]
+    manifests = [Manifest(item.source, copy.deepcopy(item.body)) for item in helm.render(VALUES).objects]
     (target,) = [item for item in manifests if item.kind == kind]
     change(target)
     return Objects(manifests)
 
 
-def merge(*path: str, **values: Any) -> Change:
+def merge(*path: str | int, **values: Any) -> Change:
     """A change that puts values into the map at the path."""
     return lambda manifest: manifest.at(*path).update(values)
 
@@ -92,6 +102,12 @@ def test_each_control_of_the_restricted_standard_is_seen(change: Change, words: 
         ("Deployment", append(*SERVER, "env", item={"value": "x"}), "name"),
         ("Service", merge("spec", sessionAfinity="None"), "sessionAfinity"),
         ("ServiceAccount", merge("metadata", labels=["a"]), "metadata.labels"),
+        ("PodDisruptionBudget", merge("spec", maxUnavailabel=1), "maxUnavailabel"),
+        ("NetworkPolicy", merge("spec", ingres=[]), "ingres"),
+        ("ServiceMonitor", drop("spec", "selector"), "selector"),
+        ("PodMonitor", merge("spec", endpoints=[]), "endpoints"),
+        ("ScaledObject", merge("spec", maxReplicaCount="4"), "maxReplicaCount"),
+        ("ScaledObject", drop("spec", "triggers"), "triggers"),
     ],
 )
 def test_an_object_that_kubernetes_refuses_is_seen(kind: str, change: Change, words: str, minor: str) -> None:
@@ -160,6 +176,13 @@ def test_arguments_that_vllm_takes_pass() -> None:
         ("Deployment", merge(*POD, "volumes", "tmp", configMap={"name": "x"}), "ConfigMap x is not there"),
         ("Service", merge("spec", "selector", tier="x"), "picks nothing, not one workload"),
         ("Service", merge("spec", "ports", "http", targetPort="web"), "has no port web"),
+        ("PodDisruptionBudget", merge("spec", "selector", "matchLabels", tier="x"), "picks nothing"),
+        ("NetworkPolicy", merge("spec", "podSelector", "matchLabels", tier="x"), "picks nothing"),
+        ("NetworkPolicy", merge("spec", "ingress", 0, "ports", 0, port="web"), "has no port web"),
+        ("ServiceMonitor", merge("spec", "selector", "matchLabels", tier="x"), "picks nothing"),
+        ("ServiceMonitor", merge("spec", "endpoints", 0, port="web"), "has no port web"),
+        ("PodMonitor", merge("spec", "podMetricsEndpoints", 0, port="web"), "has no port web"),
+        ("ScaledObject", merge("spec", "scaleTargetRef", name="x"), "Deployment x is not there"),
     ],
 )
 def test_a_name_that_leads_nowhere_is_seen(kind: str, change: Change, words: str) -> None:

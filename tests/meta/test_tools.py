@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from harness import go_yaml, helm
+from harness import go_yaml, helm, rendered
 from harness.helm import CHART
 from harness.objects import MissingPathError, Objects
+from harness.value_sets import overlooked, unset
 
 # -- YAML
 
@@ -142,3 +143,32 @@ def test_the_users_cluster_and_helm_settings_are_out_of_reach() -> None:
         name, _, value = line.partition("=")
         if name.endswith(("_HOME", "_CONFIG", "_CACHE", "_PLUGINS")) and value.strip('"'):
             assert "harness-helm-" in value, line
+
+
+# -- value sets
+
+
+def test_a_values_file_that_nobody_picks_up_is_seen(tmp_path: Path) -> None:
+    for name in ("values/a.yml", "values/more/b.yaml", "tests/e2e/values/c.yaml", "tests/e2e/other.yaml"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    found = [path.name for path in overlooked((tmp_path / "values", tmp_path / "tests"))]
+    assert sorted(found) == ["a.yml", "b.yaml", "c.yaml"]
+
+
+def test_a_key_that_every_value_set_leaves_alone_is_seen() -> None:
+    defaults = {"a": 1, "b": {"c": [], "d": {}, "e": False}}
+    assert list(unset(defaults, [])) == ["a", "b.c", "b.d", "b.e"]
+    assert list(unset(defaults, [{"a": 1}, {"b": {"c": ["x"]}}, {"b": {"d": {}, "e": True}}])) == ["a", "b.d"]
+
+
+# -- committed manifests
+
+
+def test_a_manifest_that_is_changed_missing_or_left_over_is_seen(tmp_path: Path) -> None:
+    shutil.copytree(rendered.FOLDER, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "cpu.yaml").write_text("changed", encoding="utf-8")
+    (tmp_path / "embedding.yaml").unlink()
+    (tmp_path / "left-over.yaml").touch()
+    assert rendered.stale(tmp_path) == ["cpu.yaml", "embedding.yaml", "left-over.yaml"]

@@ -11,7 +11,7 @@ import pytest
 from harness import helm, kubernetes_api, pod_security, references, vllm_arguments
 from harness.findings import Finding
 from harness.helm import CHART, Rendered
-from harness.objects import Manifest, containers, pod_spec
+from harness.objects import Container, Manifest, containers, pod_spec
 from harness.value_sets import ValueSet
 
 from scripts.common import app_version
@@ -23,6 +23,13 @@ LONG_NAME = "release" + "-name" * 9 + "s"
 
 #: Selectors may hold nothing that a user or an upgrade can change.
 SELECTOR_LABELS = {"app.kubernetes.io/name", "app.kubernetes.io/instance"}
+
+
+def servers(workload: Manifest) -> list[Container]:
+    """The containers of a workload in which vLLM runs; there is one at least."""
+    found = [container for container in containers(workload) if container.body["name"] == "vllm"]
+    assert found, f"{workload} runs no vLLM"
+    return found
 
 
 @pytest.mark.parametrize("minor", kubernetes_api.SUPPORTED)
@@ -37,7 +44,7 @@ def test_pods_meet_the_restricted_standard(rendered: Rendered, clean: Clean) -> 
 def test_vllm_takes_every_argument(value_set: ValueSet, rendered: Rendered) -> None:
     raw = [str(item) for item in value_set.values().get("engine", {}).get("extraArgs", [])]
     for workload in rendered.objects.workloads():
-        for container in containers(workload):
+        for container in servers(workload):
             arguments = container.body["args"]
             assert arguments[len(arguments) - len(raw) :] == raw
             checked = arguments[: len(arguments) - len(raw)]
@@ -60,8 +67,10 @@ def test_selectors_hold_only_name_and_instance(rendered: Rendered) -> None:
     for manifest in rendered.objects:
         if manifest.kind == "Service":
             assert set(manifest.at("spec", "selector")) == SELECTOR_LABELS, rendered.command
-        if manifest.kind == "Deployment":
+        if manifest.kind in ("Deployment", "PodDisruptionBudget", "ServiceMonitor", "PodMonitor"):
             assert set(manifest.at("spec", "selector", "matchLabels")) == SELECTOR_LABELS, rendered.command
+        if manifest.kind == "NetworkPolicy":
+            assert set(manifest.at("spec", "podSelector", "matchLabels")) == SELECTOR_LABELS, rendered.command
 
 
 def test_every_object_stands_in_the_release_namespace_with_its_labels(rendered: Rendered) -> None:
@@ -78,7 +87,7 @@ def test_a_pod_can_start_and_stop_as_vllm_needs(rendered: Rendered) -> None:
         spec = pod_spec(workload)
         assert spec["enableServiceLinks"] is False
         assert spec["automountServiceAccountToken"] is False
-        for container in containers(workload):
+        for container in servers(workload):
             writable = {mount["mountPath"] for mount in container.body["volumeMounts"] if not mount.get("readOnly")}
             assert {"/tmp", "/dev/shm"} < writable  # noqa: S108
             environment = {item["name"]: item.get("value") for item in container.body["env"]}

@@ -41,6 +41,16 @@ def test_the_service_account_is_made_or_named(account: dict[str, Any], made: str
     assert objects.one("Deployment").at("spec", "template", "spec", "serviceAccountName") == used
 
 
+def test_a_disruption_budget_keeps_all_servers_but_one() -> None:
+    budget = helm.render({"podDisruptionBudget": {"enabled": True}, "replicas": 3}).objects.one("PodDisruptionBudget")
+    assert budget.at("spec") == {
+        "maxUnavailable": 1,
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        "selector": {"matchLabels": {"app.kubernetes.io/name": "vllm", "app.kubernetes.io/instance": "test"}},
+    }
+    assert not helm.render({}).objects.of("PodDisruptionBudget")
+
+
 def test_common_labels_reach_objects_and_pods_but_never_selectors() -> None:
     labels = {"team": "a", "app.kubernetes.io/name": "mine", "app.kubernetes.io/instance": "mine"}
     objects = helm.render({"commonLabels": labels, "commonAnnotations": {"owner": "b"}}).objects
@@ -95,6 +105,19 @@ def test_the_notes_hold_a_first_request_that_the_server_understands() -> None:
     assert body
     assert json.loads(body.group(1))["model"] == "chat"
     assert "Authorization" not in text
+
+
+def test_the_notes_say_what_was_never_run() -> None:
+    assert "untested    accelerator.type tpu" in helm.notes({"accelerator": {"type": "tpu"}})
+    assert "untested" not in helm.notes({})
+
+
+def test_the_notes_ask_a_pooling_model_for_a_vector() -> None:
+    text = helm.notes({"engine": {"args": {"runner": "pooling"}}})
+    assert "/v1/embeddings" in text
+    body = re.search(r"-d '(.*)'", text)
+    assert body
+    assert set(json.loads(body.group(1))) == {"model", "input"}
 
 
 def test_the_notes_read_the_key_from_its_secret() -> None:

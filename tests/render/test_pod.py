@@ -220,6 +220,7 @@ def test_the_number_of_devices_is_the_product_of_the_sizes(
         ({"type": "nvidia"}, "docker.io/vllm/vllm-openai:v0.32.0", {"nvidia.com/gpu": 1}),
         ({"type": "amd"}, "docker.io/vllm/vllm-openai-rocm:v0.32.0", {"amd.com/gpu": 1}),
         ({"type": "cpu"}, "docker.io/vllm/vllm-openai-cpu:v0.32.0", None),
+        ({"type": "tpu"}, "docker.io/vllm/vllm-tpu:v0.32.0", {"google.com/tpu": 1}),
         (
             {"resourceName": "nvidia.com/mig-3g.40gb", "perPod": 2},
             "docker.io/vllm/vllm-openai:v0.32.0",
@@ -233,6 +234,28 @@ def test_the_kind_of_device_decides_image_and_resource(
     manifest = deployment({"accelerator": accelerator})
     assert manifest.at(*SERVER, "image") == image
     assert (manifest.at(*SERVER, "resources") or {}).get("limits") == limits
+
+
+def test_gaudi_devices_are_served_by_an_image_that_the_user_names() -> None:
+    image = {"registry": "registry.example", "repository": "vllm-gaudi"}
+    manifest = deployment({"accelerator": {"type": "gaudi"}, "image": image})
+    assert manifest.at(*SERVER, "image") == "registry.example/vllm-gaudi:v0.32.0"
+    assert manifest.at(*SERVER, "resources", "limits") == {"habana.ai/gaudi": 1}
+
+
+def test_on_openshift_the_cluster_names_user_and_groups() -> None:
+    values = {
+        "securityPreset": "openshift",
+        "securityContext": {"runAsUser": 5},
+        "initContainers": {"a": {"image": "a:1"}},
+    }
+    manifest = deployment(values)
+    pod = manifest.at(*POD, "securityContext")
+    assert not {"runAsUser", "runAsGroup", "fsGroup"} & pod.keys()
+    assert pod["runAsNonRoot"] is True
+    for path in (SERVER, (*POD, "initContainers", "a")):
+        assert "runAsUser" not in manifest.at(*path, "securityContext")
+        assert manifest.at(*path, "securityContext", "allowPrivilegeEscalation") is False
 
 
 def test_devices_join_the_resources_that_the_user_gives() -> None:
@@ -306,7 +329,7 @@ def test_the_users_volumes_and_mounts_replace_add_and_remove() -> None:
         }
     )
     volumes = {item["name"]: item for item in manifest.at(*POD, "volumes")}
-    assert set(volumes) == {"data", "home", "shm"}
+    assert set(volumes) == {"data", "home", "shm", "model-cache", "compile-cache"}
     assert volumes["home"]["emptyDir"] == {"sizeLimit": "20Gi"}
     assert manifest.at(*SERVER, "volumeMounts", "/tmp") == {"mountPath": "/tmp", "name": "data", "subPath": "tmp"}  # noqa: S108
     assert manifest.at(*SERVER, "volumeMounts", "/data")["name"] == "data"
@@ -341,12 +364,14 @@ def test_an_empty_default_can_be_taken_away_with_null() -> None:
     values = {
         **dict.fromkeys(["commonLabels", "commonAnnotations", "imagePullSecrets", "resources", "affinity", "strategy"]),
         "model": {"aliases": None, "credentials": None, "name": None, "revision": None},
-        "engine": {"args": None, "extraArgs": None, "env": None, "envFrom": None},
+        "engine": {"args": None, "extraArgs": None, "env": None, "envFrom": None, "files": None},
         "server": {"apiKey": {"keys": None}},
         "checks": {"disabled": None},
         "service": {"annotations": None},
         "extraVolumes": None,
         "extraVolumeMounts": None,
         "extraObjects": None,
+        "initContainers": None,
+        "podSpec": None,
     }
     assert helm.render(values).text == helm.render({}).text

@@ -1,9 +1,19 @@
-{{- /* vllm.accelerator: what accelerator.type implies, as a map of resourceName (empty without devices) and repository. */ -}}
+{{- /* vllm.accelerator: what accelerator.type implies, as a map of resourceName (empty without devices), repository, and the quantization methods that vLLM has there (left out where it has all). */ -}}
 {{- define "vllm.accelerator" -}}
 {{- $types := dict
   "nvidia" (dict "resourceName" "nvidia.com/gpu" "repository" "vllm/vllm-openai")
-  "amd" (dict "resourceName" "amd.com/gpu" "repository" "vllm/vllm-openai-rocm")
-  "cpu" (dict "resourceName" "" "repository" "vllm/vllm-openai-cpu")
+  "amd" (dict
+    "resourceName" "amd.com/gpu"
+    "repository" "vllm/vllm-openai-rocm"
+    "quantization" (list "awq" "auto_awq" "awq_marlin" "gptq" "auto_gptq" "fp8" "deepseek_v4_fp8" "compressed-tensors" "fbgemm_fp8" "inc" "quark" "mxfp4" "mxfp8" "torchao" "modelopt" "modelopt_fp4" "modelopt_mxfp8" "modelopt_mixed" "fp8_per_tensor" "fp8_per_block" "fp8_per_channel" "online" "gpt_oss_mxfp4")
+  )
+  "gaudi" (dict "resourceName" "habana.ai/gaudi" "repository" "")
+  "tpu" (dict "resourceName" "google.com/tpu" "repository" "vllm/vllm-tpu")
+  "cpu" (dict
+    "resourceName" ""
+    "repository" "vllm/vllm-openai-cpu"
+    "quantization" (list "awq" "auto_awq" "gptq" "auto_gptq" "compressed-tensors" "inc")
+  )
 -}}
 {{- index $types .Values.accelerator.type | toYaml -}}
 {{- end -}}

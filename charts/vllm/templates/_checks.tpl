@@ -1,5 +1,13 @@
-{{- /* vllm.checks: nothing, or a failed render with the message of every check that does not hold. A check is a template vllm.check.NAME that returns one sentence, or nothing where all is well. */ -}}
+{{- /* vllm.checks: nothing, or a failed render with the message of every check that does not hold. A check is a template vllm.check.NAME that returns one sentence, or nothing where all is well. Beside the usual it gets .pod, the spec of the pod as it is installed, and .server, its container. */ -}}
 {{- define "vllm.checks" -}}
+{{- $pod := include "vllm.pod" . | fromJson -}}
+{{- $server := dict -}}
+{{- range $pod.containers -}}
+  {{- if eq .name "vllm" -}}
+  {{- $server = . -}}
+  {{- end -}}
+{{- end -}}
+{{- $context := dict "Values" .Values "Release" .Release "Chart" .Chart "Files" .Files "Capabilities" .Capabilities "pod" $pod "server" $server -}}
 {{- $names := list
   "modelUri"
   "modelTag"
@@ -9,6 +17,17 @@
   "apiKeys"
   "accelerator"
   "acceleratorCount"
+  "quantization"
+  "hostMemory"
+  "gracePeriod"
+  "cache"
+  "claimAccess"
+  "metricsOnce"
+  "autoscalers"
+  "autoscalingRange"
+  "kedaServer"
+  "scaleToZero"
+  "missingApi"
   "engineArgs"
   "extraArgs"
   "literalSecrets"
@@ -18,7 +37,7 @@
 {{- $messages := list -}}
 {{- range $name := $names -}}
   {{- if not (index ($.Values.checks.disabled | default dict) $name) -}}
-  {{- with include (printf "vllm.check.%s" $name) $ | trim -}}
+  {{- with include (printf "vllm.check.%s" $name) $context | trim -}}
   {{- $messages = append $messages (printf "%s [check %s]" . $name) -}}
   {{- end -}}
   {{- end -}}
@@ -83,9 +102,12 @@ server.apiKey.keys has {{ len $keys }} keys ({{ keys $keys | sortAlpha | join ",
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.accelerator: keys about devices are set only where there are devices. */ -}}
+{{- /* vllm.check.accelerator: the accelerator has an image, and keys about devices are set only where there are devices. */ -}}
 {{- define "vllm.check.accelerator" -}}
 {{- with .Values.accelerator -}}
+{{- if not (or $.Values.image.repository (include "vllm.accelerator" $ | fromYaml).repository) -}}
+accelerator.type is {{ .type }}, for which vLLM publishes no image: set image.repository and image.tag.
+{{ end -}}
 {{- if eq .type "cpu" -}}
 {{- range $key := list "resourceName" "perPod" -}}
 {{- with index $.Values.accelerator $key -}}
@@ -102,11 +124,134 @@ accelerator.{{ $key }} is {{ include "vllm.scalar" . }}, but accelerator.type cp
 {{- $devices := include "vllm.devices" . -}}
 {{- if $name -}}
 {{- range $part := list "limits" "requests" -}}
-{{- with index (index ($.Values.resources | default dict) $part | default dict) $name -}}
-{{- if ne (include "vllm.scalar" .) $devices -}}
-resources.{{ $part }} asks for {{ include "vllm.scalar" . }} {{ $name }}, but the pod uses {{ $devices }} ({{ with $.Values.accelerator.perPod }}accelerator.perPod {{ . }}{{ else }}{{ include "vllm.parallelismSum" $ }}{{ end }}): leave it out, the number is derived.
+{{- $given := index (index ($.server.resources | default dict) $part | default dict) $name -}}
+{{- if and (not (kindIs "invalid" $given)) (ne (include "vllm.scalar" $given) $devices) -}}
+resources.{{ $part }} asks for {{ include "vllm.scalar" $given }} {{ $name }}, but the pod uses {{ $devices }} ({{ with $.Values.accelerator.perPod }}accelerator.perPod {{ . }}{{ else }}{{ include "vllm.parallelismSum" $ }}{{ end }}): leave it out, the number is derived.
 {{ end -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.quantization: the quantization method runs on the accelerator. */ -}}
+{{- define "vllm.check.quantization" -}}
+{{- $method := index (.Values.engine.args | default dict) "quantization" -}}
+{{- with (include "vllm.accelerator" . | fromYaml).quantization -}}
+{{- if and (kindIs "string" $method) (not (has $method .)) -}}
+engine.args.quantization is {{ $method }}, which vLLM does not have for accelerator.type {{ $.Values.accelerator.type }}: choose a checkpoint quantized with {{ join ", " . }}, or set the type of another device.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.hostMemory: the memory limit holds what vLLM keeps in host memory. */ -}}
+{{- define "vllm.check.hostMemory" -}}
+{{- $limit := ((.server.resources).limits).memory -}}
+{{- $parts := include "vllm.hostMemory" . | fromJson -}}
+{{- if and $limit (lt (include "vllm.gibibytes" $limit | float64) $parts.total) -}}
+resources.limits.memory is {{ include "vllm.scalar" $limit }}, but the server needs {{ include "vllm.scalar" $parts.total }}Gi of host memory ({{ $parts.sum }}): raise resources.limits.memory, or lower what is offloaded.
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.gracePeriod: the pod is not killed before its requests are done. */ -}}
+{{- define "vllm.check.gracePeriod" -}}
+{{- $drain := add .Values.drain.delaySeconds .Values.drain.timeoutSeconds -}}
+{{- $given := .pod.terminationGracePeriodSeconds -}}
+{{- if and (not (kindIs "invalid" $given)) (lt (int64 $given) (int64 $drain)) -}}
+podSpec.terminationGracePeriodSeconds is {{ include "vllm.scalar" $given }}, but the drain takes up to {{ $drain }} s (drain.delaySeconds + drain.timeoutSeconds): leave it out, it is computed, or shorten the drain.
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.cache: a cache has what its type needs, and nothing that it has no use for. */ -}}
+{{- define "vllm.check.cache" -}}
+{{- range $name, $cache := .Values.cache -}}
+{{- if and (eq $cache.type "existing") (not $cache.claimName) -}}
+cache.{{ $name }}.type is existing, but no claim is named: set cache.{{ $name }}.claimName.
+{{ end -}}
+{{- if and (eq $cache.type "claim") (not $cache.size) -}}
+cache.{{ $name }}.type is claim, but the new claim has no size: set cache.{{ $name }}.size, as 100Gi.
+{{ end -}}
+{{- if and $cache.claimName (ne $cache.type "existing") -}}
+cache.{{ $name }}.claimName is {{ $cache.claimName }}, but cache.{{ $name }}.type is {{ $cache.type }}: set the type to existing, or leave the name out.
+{{ end -}}
+{{- end -}}
+{{- if and (include "vllm.modelImage" .) (ne .Values.cache.model.type "emptyDir") -}}
+cache.model.type is {{ .Values.cache.model.type }}, but an oci:// model is mounted and never downloaded: leave cache.model out.
+{{ end -}}
+{{- end -}}
+
+{{- /* vllm.check.claimAccess: several servers share only claims that several nodes can mount. */ -}}
+{{- define "vllm.check.claimAccess" -}}
+{{- $replicas := include "vllm.maxReplicas" . | int64 -}}
+{{- if gt $replicas 1 -}}
+{{- range $name := include "vllm.singleNodeCaches" . | fromJsonArray -}}
+{{- $modes := (index $.Values.cache $name).accessModes -}}
+There may be {{ $replicas }} replicas, but the claim of cache.{{ $name }} is {{ join ", " $modes }}, which one node mounts at a time: set cache.{{ $name }}.accessModes to [ReadWriteMany] with a storage class that has it, or cache.{{ $name }}.type to emptyDir.
+{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.metricsOnce: one way of scraping is chosen, or each series would be there twice. */ -}}
+{{- define "vllm.check.metricsOnce" -}}
+{{- $chosen := list -}}
+{{- range $name, $way := .Values.metrics -}}
+  {{- if $way.enabled -}}
+  {{- $chosen = append $chosen (printf "metrics.%s" $name) -}}
+  {{- end -}}
+{{- end -}}
+{{- if gt (len $chosen) 1 -}}
+{{ join " and " $chosen }} are all enabled, and each would scrape the same pods: leave one enabled.
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.autoscalers: one autoscaler owns the number of replicas. */ -}}
+{{- define "vllm.check.autoscalers" -}}
+{{- with .Values.autoscaling -}}
+{{- if and .hpa.enabled .keda.enabled -}}
+autoscaling.hpa and autoscaling.keda are both enabled, and would pull the number of replicas to and fro: leave one enabled (KEDA makes an HPA of its own).
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.autoscalingRange: an autoscaler has room. */ -}}
+{{- define "vllm.check.autoscalingRange" -}}
+{{- range $name, $autoscaler := .Values.autoscaling -}}
+{{- with $autoscaler -}}
+{{- if and .enabled (lt (int64 .maxReplicas) (int64 .minReplicas)) -}}
+autoscaling.{{ $name }}.maxReplicas is {{ include "vllm.scalar" .maxReplicas }}, less than minReplicas {{ include "vllm.scalar" .minReplicas }}: raise maxReplicas.
+{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.kedaServer: KEDA is told which Prometheus to ask. */ -}}
+{{- define "vllm.check.kedaServer" -}}
+{{- with .Values.autoscaling.keda -}}
+{{- if and .enabled (not .serverAddress) -}}
+autoscaling.keda.enabled is true, but KEDA has nobody to ask: set autoscaling.keda.serverAddress, as http://prometheus.monitoring:9090.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.scaleToZero: what brings the first server back is not counted by servers. */ -}}
+{{- define "vllm.check.scaleToZero" -}}
+{{- with .Values.autoscaling.keda -}}
+{{- if and .enabled (eq (int64 .minReplicas) 0) (or (not .query) (contains "vllm:" .query)) -}}
+autoscaling.keda.minReplicas is 0, but the query reads what only a running server counts, so that none would ever start again: set minReplicas to 1, or autoscaling.keda.query to what a gateway counts.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.missingApi: a live cluster has the custom resources that are asked for; offline nobody knows. */ -}}
+{{- define "vllm.check.missingApi" -}}
+{{- $wanted := dict
+  "metrics.serviceMonitor" (list .Values.metrics.serviceMonitor.enabled "monitoring.coreos.com/v1" "the Prometheus Operator")
+  "metrics.podMonitor" (list .Values.metrics.podMonitor.enabled "monitoring.coreos.com/v1" "the Prometheus Operator")
+  "autoscaling.keda" (list .Values.autoscaling.keda.enabled "keda.sh/v1alpha1" "KEDA")
+-}}
+{{- if .Capabilities.APIVersions.Has "apiregistration.k8s.io/v1" -}}
+{{- range $key, $need := $wanted -}}
+{{- if and (first $need) (not ($.Capabilities.APIVersions.Has (index $need 1))) -}}
+{{ $key }}.enabled is true, but the cluster has no {{ index $need 1 }}: install {{ last $need }}, or set {{ $key }}.enabled to false.
+{{ end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -153,10 +298,13 @@ engine.extraArgs has "{{ $argument }}", which the chart sets as --{{ . }}: {{ in
 
 {{- /* vllm.check.literalSecrets: secrets come from Secrets, not from values. */ -}}
 {{- define "vllm.check.literalSecrets" -}}
-{{- range $name, $value := .Values.engine.env -}}
-{{- if and (regexMatch "(^|_)(TOKEN|PASSWORD|SECRET|API_KEY|ACCESS_KEY)$" $name) (not (kindIs "map" $value)) (not (kindIs "invalid" $value)) -}}
-engine.env.{{ $name }} holds a secret in plain text: {{ if eq $name "VLLM_API_KEY" }}set server.apiKey.keys{{ else if eq $name "HF_TOKEN" }}set model.credentials{{ else }}write {valueFrom: {secretKeyRef: {name: …, key: …}}}{{ end }}.
+{{- range $container := concat (.pod.initContainers | default list) (.pod.containers | default list) -}}
+{{- range $container.env -}}
+{{- if and .value (regexMatch "(^|_)(TOKEN|PASSWORD|SECRET|API_KEY|ACCESS_KEY)$" .name) -}}
+{{- if and (eq $container.name "vllm") (hasKey ($.Values.engine.env | default dict) .name) }}engine.env.{{ else }}env of container {{ $container.name }}: {{ end -}}
+{{ .name }} holds a secret in plain text: {{ if eq .name "VLLM_API_KEY" }}set server.apiKey.keys{{ else if eq .name "HF_TOKEN" }}set model.credentials{{ else }}write {valueFrom: {secretKeyRef: {name: …, key: …}}}{{ end }}.
 {{ end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

@@ -16,8 +16,8 @@ valueFrom:
   "TMPDIR" "/tmp"
   "XDG_CACHE_HOME" (printf "%s/.cache" $home)
   "XDG_CONFIG_HOME" (printf "%s/.config" $home)
-  "HF_HOME" (printf "%s/.cache/huggingface" $home)
-  "VLLM_CACHE_ROOT" (printf "%s/.cache/vllm" $home)
+  "HF_HOME" "/cache/model"
+  "VLLM_CACHE_ROOT" (printf "/cache/compile/%s" (include "vllm.compileKey" .))
   "VLLM_NO_USAGE_STATS" "1"
   "DO_NOT_TRACK" "1"
   "VLLM_ENGINE_READY_TIMEOUT_S" .Values.startup.timeoutSeconds

@@ -10,12 +10,13 @@
 
 {{- /* vllm.rolloutTimeout: the seconds that Helm must wait for a whole rollout, pod after pod. */ -}}
 {{- define "vllm.rolloutTimeout" -}}
-{{- mul (include "vllm.progressDeadline" . | int64) (max 1 .Values.replicas) -}}
+{{- mul (include "vllm.progressDeadline" . | int64) (include "vllm.maxReplicas" . | int64 | max 1) -}}
 {{- end -}}
 
-{{- /* vllm.strategy: the Deployment's strategy. */ -}}
+{{- /* vllm.strategy: the Deployment's strategy. A surge needs free devices, and claims that two nodes can mount. */ -}}
 {{- define "vllm.strategy" -}}
-{{- $surge := include "vllm.devices" . | int64 | eq 0 -}}
+{{- $alone := include "vllm.singleNodeCaches" . | fromJsonArray -}}
+{{- $surge := and (include "vllm.devices" . | int64 | eq 0) (not $alone) -}}
 {{- $rolling := dict "maxSurge" ($surge | ternary "25%" 0) "maxUnavailable" ($surge | ternary 0 1) -}}
 {{- .Values.strategy | default (dict "type" "RollingUpdate" "rollingUpdate" $rolling) | toYaml -}}
 {{- end -}}

@@ -24,3 +24,29 @@
 {{- include "vllm.modelPath" . -}}
 {{- end -}}
 {{- end -}}
+
+{{- /* vllm.pooling: "true" where the model turns text into vectors and can't chat. */ -}}
+{{- define "vllm.pooling" -}}
+{{- $args := .Values.engine.args | default dict -}}
+{{- if eq "pooling" (index $args "runner" | default "" | toString) -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.requestPath: the path of a first request. */ -}}
+{{- define "vllm.requestPath" -}}
+{{- if include "vllm.pooling" . }}/v1/embeddings{{ else }}/v1/chat/completions{{ end -}}
+{{- end -}}
+
+{{- /* vllm.request: the body of a first request as JSON. */ -}}
+{{- define "vllm.request" -}}
+{{- $question := "What is the capital of France?" -}}
+{{- $request := dict "model" (include "vllm.modelName" .) -}}
+{{- if include "vllm.pooling" . -}}
+{{- $_ := set $request "input" $question -}}
+{{- else -}}
+{{- $_ := set $request "messages" (list (dict "role" "user" "content" $question)) -}}
+{{- $_ := set $request "max_tokens" 32 -}}
+{{- end -}}
+{{- toRawJson $request -}}
+{{- end -}}

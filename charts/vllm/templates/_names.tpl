@@ -36,7 +36,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- mergeOverwrite dict (.Values.commonLabels | default dict) (.Values.podLabels | default dict) (include "vllm.selectorLabels" . | fromYaml) | toYaml -}}
 {{- end -}}
 
-{{- /* vllm.metadata: name, namespace, labels and annotations of an object. Takes a dict of root, and of name and annotations where they differ. */ -}}
+{{- /* vllm.metadata: name, namespace, labels and annotations of an object. Takes a dict of root, and of name, labels and annotations where they differ. */ -}}
 {{- define "vllm.metadata" -}}
 {{- $root := .root -}}
 {{- $labels := include "vllm.selectorLabels" $root | fromYaml -}}
@@ -46,11 +46,30 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 name: {{ .name | default (include "vllm.fullname" $root) }}
 namespace: {{ $root.Release.Namespace }}
 labels:
-  {{- mergeOverwrite dict ($root.Values.commonLabels | default dict) $labels | toYaml | nindent 2 }}
+  {{- mergeOverwrite dict ($root.Values.commonLabels | default dict) (.labels | default dict) $labels | toYaml | nindent 2 }}
 {{- with mergeOverwrite dict ($root.Values.commonAnnotations | default dict) (.annotations | default dict) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end -}}
+
+{{- /* vllm.filesName: the name of the ConfigMap with engine.files. */ -}}
+{{- define "vllm.filesName" -}}
+{{- include "vllm.shorten" (list (printf "%s-files" (include "vllm.fullname" .)) 63) -}}
+{{- end -}}
+
+{{- /* vllm.podAnnotations: the annotations of the pods; one of them changes with engine.files, so that a change restarts the pods. */ -}}
+{{- define "vllm.podAnnotations" -}}
+{{- $annotations := dict -}}
+{{- with .Values.engine.files -}}
+{{- $_ := set $annotations "checksum/files" (toRawJson . | sha256sum) -}}
+{{- end -}}
+{{- if .Values.metrics.scrapeAnnotations.enabled -}}
+{{- $_ := set $annotations "prometheus.io/scrape" "true" -}}
+{{- $_ := set $annotations "prometheus.io/port" (include "vllm.scalar" .Values.server.port) -}}
+{{- $_ := set $annotations "prometheus.io/path" "/metrics" -}}
+{{- end -}}
+{{- mergeOverwrite $annotations (.Values.podAnnotations | default dict) | toYaml -}}
 {{- end -}}
 
 {{- /* vllm.serviceAccountName: the name of the pod's service account. */ -}}

@@ -1,5 +1,34 @@
-{{- /* vllm.pod: the spec of a pod that serves the model. */ -}}
+{{- /* vllm.pod: the spec of a pod that serves the model, with the user's podSpec laid over it, as JSON. */ -}}
 {{- define "vllm.pod" -}}
+{{- $spec := include "vllm.computedPod" . | fromYaml -}}
+{{- include "vllm.overlay" (dict "base" $spec "over" (.Values.podSpec | default dict)) -}}
+{{- toRawJson $spec -}}
+{{- end -}}
+
+{{- /* vllm.securityContext: a security context without what securityPreset leaves to the cluster, as JSON. Takes a list of root and context. */ -}}
+{{- define "vllm.securityContext" -}}
+{{- $context := last . | default dict -}}
+{{- if eq (first .).Values.securityPreset "openshift" -}}
+{{- $context = omit $context "runAsUser" "runAsGroup" "fsGroup" -}}
+{{- end -}}
+{{- toRawJson $context -}}
+{{- end -}}
+
+{{- /* vllm.initContainers: the containers that run before the server, as a JSON list in the order of their names; each is as secure as the server unless it says otherwise. */ -}}
+{{- define "vllm.initContainers" -}}
+{{- $list := list -}}
+{{- range $name, $container := .Values.initContainers -}}
+{{- if $container -}}
+{{- $init := dict "name" $name "securityContext" (include "vllm.securityContext" (list $ $.Values.securityContext) | fromJson) -}}
+{{- include "vllm.overlay" (dict "base" $init "over" $container) -}}
+{{- $list = append $list $init -}}
+{{- end -}}
+{{- end -}}
+{{- toRawJson $list -}}
+{{- end -}}
+
+{{- /* vllm.computedPod: the spec of a pod that serves the model, before podSpec. */ -}}
+{{- define "vllm.computedPod" -}}
 serviceAccountName: {{ include "vllm.serviceAccountName" . }}
 automountServiceAccountToken: false
 {{- with include "vllm.imagePullSecrets" . | fromJsonArray }}
@@ -9,7 +38,7 @@ imagePullSecrets:
 # Kubernetes would set VLLM_PORT to a URI for a Service named vllm, and vLLM would refuse to start.
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ include "vllm.gracePeriod" . }}
-{{- with .Values.podSecurityContext }}
+{{- with include "vllm.securityContext" (list . .Values.podSecurityContext) | fromJson }}
 securityContext:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -34,6 +63,10 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- with .Values.runtimeClassName }}
 runtimeClassName: {{ . }}
+{{- end }}
+{{- with include "vllm.initContainers" . | fromJsonArray }}
+initContainers:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 containers:
   - name: vllm
@@ -60,7 +93,7 @@ containers:
             {{- include "vllm.preStop" . | fromJsonArray | toYaml | nindent 12 }}
     resources:
       {{- include "vllm.resources" . | nindent 6 }}
-    {{- with .Values.securityContext }}
+    {{- with include "vllm.securityContext" (list . .Values.securityContext) | fromJson }}
     securityContext:
       {{- toYaml . | nindent 6 }}
     {{- end }}

@@ -1,0 +1,60 @@
+"""Writes what vLLM's parser says of the flags of `vllm serve`; runs where vLLM is installed.
+
+Usage: dump_vllm_args.py OUTPUT
+"""
+
+import functools
+import importlib
+import inspect
+import json
+import sys
+from pathlib import Path
+
+output = Path(sys.argv[1])
+# vLLM reads the texts beside its settings only for a command line that asks for help
+sys.argv = ["vllm", "serve", "--help=all"]
+
+import vllm
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+
+def type_name(converter):
+    """Return the name of the function that reads a value, without those that only wrap it; None where there is none."""
+    while converter is not None:
+        if isinstance(converter, functools.partial):
+            converter = converter.func
+        closure = inspect.getclosurevars(converter).nonlocals if inspect.isfunction(converter) else {}
+        if "return_type" not in closure:
+            return converter.__name__
+        converter = closure["return_type"]
+    return None
+
+
+def entry(action):
+    """Return one flag as a map."""
+    return {
+        "flags": action.option_strings,
+        "dest": action.dest,
+        "action": type(action).__name__,
+        "nargs": action.nargs,
+        "type": type_name(action.type),
+        "choices": list(action.choices) if action.choices else None,
+        "help": " ".join((action.help or "").replace("%%", "%").split()),
+    }
+
+
+# where the parser is made, newest first
+for module in ("vllm.entrypoints.common.cli_args", "vllm.entrypoints.launchers.cli_args"):
+    try:
+        make_arg_parser = importlib.import_module(module).make_arg_parser
+        break
+    except ModuleNotFoundError:
+        continue
+parser = make_arg_parser(FlexibleArgumentParser())
+head = {
+    "vllm": vllm.__version__.partition("+")[0],
+    "source": "the parser of `vllm serve`, by `make vllm-args`",
+    "allow_abbrev": parser.allow_abbrev,
+}
+lines = ",\n".join("  " + json.dumps(entry(action), ensure_ascii=False) for action in parser._actions)
+output.write_text(json.dumps(head, indent=1)[:-2] + ',\n "args": [\n' + lines + "\n ]\n}\n", encoding="utf-8")

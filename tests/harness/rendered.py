@@ -1,0 +1,34 @@
+"""Says what the manifests of each shipped values file are, and where the committed ones lie.
+
+They let a reader see what a values file makes, and a reviewer what a change does to it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from harness import helm
+from harness.helm import ROOT
+from harness.value_sets import SHIPPED
+
+FOLDER = ROOT / "tests" / "rendered"
+
+
+def expected() -> dict[Path, str]:
+    """Return the text of every file that belongs into the folder."""
+    return {FOLDER / path.name: _text(path) for path in sorted(SHIPPED.glob("*.yaml"))}
+
+
+def stale(folder: Path = FOLDER) -> list[str]:
+    """Names of the files in the folder that are not what they should be, are missing, or belong to no values file."""
+    wanted = {path.name: text for path, text in expected().items()}
+    there = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
+    return sorted(name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name))
+
+
+def _text(values: Path) -> str:
+    rendered = helm.render(values, release=values.stem)
+    # Helm 4 ends a document with an empty line, Helm 3 does not
+    text = re.sub(r"\n+---\n", "\n---\n", rendered.text).rstrip("\n")
+    return f"# {rendered.command}\n{text}\n"

@@ -1,0 +1,119 @@
+"""What metrics, autoscaling and networkPolicy make, and what becomes of the number of replicas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from harness import helm
+
+TEMPLATE = ("spec", "template", "metadata")
+LABELS = {"app.kubernetes.io/name": "vllm", "app.kubernetes.io/instance": "test"}
+
+
+def test_nothing_of_it_is_made_unasked() -> None:
+    assert {item.kind for item in helm.render({}).objects} == {"Deployment", "Service", "ServiceAccount"}
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "endpoints"),
+    [("serviceMonitor", "ServiceMonitor", "endpoints"), ("podMonitor", "PodMonitor", "podMetricsEndpoints")],
+)
+def test_a_monitor_scrapes_the_port_by_name(key: str, kind: str, endpoints: str) -> None:
+    values = {"metrics": {key: {"enabled": True, "interval": "10s", "labels": {"release": "prometheus"}}}}
+    monitor = helm.render(values).objects.one(kind)
+    assert monitor.at("metadata", "labels", "release") == "prometheus"
+    assert monitor.at("spec", "selector", "matchLabels") == LABELS
+    assert monitor.at("spec", endpoints) == [{"port": "http", "path": "/metrics", "interval": "10s"}]
+
+
+def test_scrape_annotations_follow_the_port_and_give_way_to_the_users() -> None:
+    values: dict[str, Any] = {"metrics": {"scrapeAnnotations": {"enabled": True}}, "server": {"port": 9000}}
+    expected = {"prometheus.io/scrape": "true", "prometheus.io/port": "9000", "prometheus.io/path": "/metrics"}
+    assert helm.render(values).objects.one("Deployment").at(*TEMPLATE, "annotations") == expected
+    values["podAnnotations"] = {"prometheus.io/port": "9001"}
+    changed = helm.render(values).objects.one("Deployment").at(*TEMPLATE, "annotations")
+    assert changed == {**expected, "prometheus.io/port": "9001"}
+
+
+def test_an_hpa_reads_the_queue_of_each_pod() -> None:
+    hpa = {
+        "enabled": True,
+        "minReplicas": 2,
+        "maxReplicas": 6,
+        "targetPerReplica": 1048576,
+        "behavior": {"scaleUp": {}},
+    }
+    objects = helm.render({"autoscaling": {"hpa": hpa}}).objects
+    found = objects.one("HorizontalPodAutoscaler")
+    assert found.at("spec") == {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "test"},
+        "minReplicas": 2,
+        "maxReplicas": 6,
+        "metrics": [
+            {
+                "type": "Pods",
+                "pods": {
+                    "metric": {"name": "vllm_num_requests_waiting"},
+                    "target": {"type": "AverageValue", "averageValue": "1048576"},
+                },
+            }
+        ],
+        "behavior": {"scaleUp": {}},
+    }
+
+
+def test_an_hpa_reads_an_external_metric_by_its_labels() -> None:
+    hpa = {"enabled": True, "metricType": "External", "metricName": "queue", "metricLabels": {"team": "a"}}
+    metric = helm.render({"autoscaling": {"hpa": hpa}}).objects.one("HorizontalPodAutoscaler").at("spec", "metrics", 0)
+    assert metric["type"] == "External"
+    assert metric["external"]["metric"] == {"name": "queue", "selector": {"matchLabels": {"team": "a"}}}
+
+
+def test_keda_asks_for_the_queue_of_this_release_or_what_it_is_told() -> None:
+    keda = {"enabled": True, "serverAddress": "http://prometheus:9090"}
+    found = helm.render({"autoscaling": {"keda": keda}}).objects.one("ScaledObject")
+    query = 'sum(vllm:num_requests_waiting{namespace="models",pod=~"test-[a-z0-9]+-[a-z0-9]+"})'
+    assert found.at("spec", "triggers", 0) == {
+        "type": "prometheus",
+        "metadata": {"serverAddress": "http://prometheus:9090", "query": query, "threshold": "5"},
+    }
+    own = {**keda, "query": "sum(gateway_queue)", "minReplicas": 0}
+    told = helm.render({"autoscaling": {"keda": own}}).objects.one("ScaledObject")
+    assert told.at("spec", "triggers", 0, "metadata", "query") == "sum(gateway_queue)"
+    assert told.at("spec", "minReplicaCount") == 0
+
+
+@pytest.mark.parametrize("name", ["hpa", "keda"])
+def test_an_autoscaler_owns_the_number_of_replicas(name: str) -> None:
+    own = {"enabled": True, "maxReplicas": 3, **({"serverAddress": "http://p:9090"} if name == "keda" else {})}
+    values = {"autoscaling": {name: own}, "replicas": 2}
+    deployment = helm.render(values).objects.one("Deployment")
+    assert deployment.lacks("spec", "replicas")
+    text = helm.notes(values)
+    assert "by 1 to 3 " in text
+    assert f"--timeout {3 * deployment.at('spec', 'progressDeadlineSeconds')}s" in text
+    assert not helm.render({}).objects.one("Deployment").lacks("spec", "replicas")
+
+
+def test_a_network_policy_leaves_only_the_servers_port_and_the_given_peers() -> None:
+    found = helm.render({"networkPolicy": {"enabled": True}}).objects.one("NetworkPolicy")
+    assert found.at("spec") == {
+        "podSelector": {"matchLabels": LABELS},
+        "policyTypes": ["Ingress"],
+        "ingress": [{"from": [{"podSelector": {}}], "ports": [{"port": "http", "protocol": "TCP"}]}],
+    }
+    peers = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "gateway"}}}]
+    other = helm.render({"networkPolicy": {"enabled": True, "from": peers}}).objects.one("NetworkPolicy")
+    assert other.at("spec", "ingress", 0, "from") == peers
+
+
+def test_custom_resources_are_refused_only_where_a_live_cluster_lacks_them() -> None:
+    values = {"metrics": {"podMonitor": {"enabled": True}}}
+    live = ("--api-versions", "apiregistration.k8s.io/v1")
+    assert helm.render(values).objects.of("PodMonitor")
+    assert helm.render(values, options=(*live, "--api-versions", "monitoring.coreos.com/v1")).objects.of("PodMonitor")
+    with pytest.raises(
+        helm.HelmError, match=r"metrics\.podMonitor\.enabled is true, but the cluster has no monitoring"
+    ):
+        helm.render(values, options=live)
