@@ -10,7 +10,6 @@ import pytest
 import yaml
 from harness import helm
 from harness.value_sets import ValueSet
-from kubernetes import client
 from pytest_helm_charts.clusters import Cluster
 
 from scripts import cluster, preload
@@ -64,24 +63,20 @@ def test_the_api_server_admits_every_object(value_set: ValueSet, namespace: Rele
 
 
 @pytest.fixture
-def gpus(core: client.CoreV1Api) -> Iterator[int]:
+def gpus(kube_cluster: Cluster) -> Iterator[int]:
     """Two GPUs on a worker that has none, as a device plugin would report them."""
+    assert kube_cluster.kube_config_path == str(cluster.KUBECONFIG)
     (node, *_) = preload.workers()
     count = 2
 
-    def patch(value: str | None) -> None:
-        body = {"status": {part: {"nvidia.com/gpu": value} for part in ("capacity", "allocatable")}}
-        core.api_client.call_api(
-            f"/api/v1/nodes/{node}/status",
-            "PATCH",
-            header_params={"Content-Type": "application/merge-patch+json"},
-            body=body,
-            auth_settings=["BearerToken"],
-        )
+    def report(value: str | None) -> None:
+        status = {part: {"nvidia.com/gpu": value} for part in ("capacity", "allocatable")}
+        patch = json.dumps({"status": status})
+        cluster.kubectl("patch", "node", node, "--subresource=status", "--type=merge", f"--patch={patch}")
 
-    patch(str(count))
+    report(str(count))
     yield count
-    patch(None)
+    report(None)
 
 
 @pytest.mark.parametrize(("values", "devices"), [("single-gpu", 1), ("multi-gpu", 2)])
