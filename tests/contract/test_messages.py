@@ -233,7 +233,7 @@ def test_image_volumes_are_not_refused_offline_nor_on_a_new_cluster() -> None:
 
 @pytest.mark.parametrize(
     ("offload", "memory"),
-    [(8, "16Gi"), ("8", 17179869184), (8, "12Gi"), (0.5, "4.5Gi"), (0, "4096Mi"), (8, "13G")],
+    [(8, "16Gi"), ("8", 17179869184), (8, "12Gi"), (0.5, "4.5Gi"), (0, "4096Mi"), (8, "13G"), (8, "13e9"), (8, "1E")],
 )
 def test_weights_offloaded_from_one_device_fit_into_the_memory_limit(offload: float | str, memory: str | int) -> None:
     values = {"engine": {"args": {"cpu-offload-gb": offload}}, "resources": {"limits": {"memory": memory}}}
