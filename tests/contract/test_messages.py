@@ -82,6 +82,12 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
             ("podSpec.terminationGracePeriodSeconds is 30", "up to 65 s", "leave it out"),
         )
     ],
+    "volumeSource": [
+        (
+            {"podSpec": {"volumes": [{"name": "home", "persistentVolumeClaim": {"claimName": "a"}}]}},
+            ("Volume home", "emptyDir, persistentVolumeClaim", "emptyDir: null"),
+        )
+    ],
     "cache": [
         ({"cache": {"model": {"type": "existing"}}}, ("cache.model.type is existing", "set cache.model.claimName")),
         ({"cache": {"compile": {"type": "claim"}}}, ("cache.compile.type is claim", "set cache.compile.size")),
