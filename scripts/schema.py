@@ -25,8 +25,8 @@ Schema = dict[str, Any]
 
 INTEGER = r"^-?\d+$"
 NUMBER = r"^-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
-# vLLM reads 32k as 32000 and 32K as 32768.
-HUMAN_INTEGER = r"^-?\d+(\.\d+)?[kKmMgGtT]?$"
+# vLLM reads 32k and 0.5k as 32000 and 500, 32K as 32768, and refuses 0.5K.
+HUMAN_INTEGER = r"^(-?\d+|\d+[KMGT]|\d+(\.\d+)?[kmgt])$"
 # An amount in Kubernetes, such as 500m, 16Gi or 1e3.
 QUANTITY = r"^[-+]?(\d+\.?\d*|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][-+]?\d+)?$"
 
@@ -78,7 +78,7 @@ def flag_value(argument: dict[str, Any], json_list: bool) -> Schema:
         raise ValueError(f"{argument['flags'][0]} is read by {argument['type']}, which BY_TYPE does not know")
     one = dict(BY_TYPE[argument["type"]])
     if argument["action"] == "LoRAParserAction":
-        one = {"type": ["object", "string", "null"]}
+        one = {"type": ["object", "string", "null"], "required": ["name", "path"]}
     if several:
         item = one | {"type": [name for name in one["type"] if name != "null"]}
         return one | {"type": ["array", *one["type"]], "items": item}

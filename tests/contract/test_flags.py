@@ -75,7 +75,7 @@ def test_every_flag_of_the_parser_is_in_the_schema_and_only_messages_beside_them
     [
         ("max-num-seqs", [8, "8", None], [8.5, "many", True]),
         ("gpu-memory-utilization", [0.9, 1, "0.9", "1e-1"], ["90%", True]),
-        ("max-model-len", [-1, "32k", "auto", 4096], ["32q", "32 k", 1.5]),
+        ("max-model-len", [-1, "32k", "32K", "1.5k", "auto", 4096], ["32q", "32 k", "1.5K", "-1k", 1.5]),
         ("kv-offloading-size", [8, 0.5, "0.5"], ["8Gi"]),
         ("enable-prefix-caching", [True, False, None], ["false", 0]),
         ("dtype", ["bfloat16", None], ["fp16", 16]),
@@ -84,7 +84,7 @@ def test_every_flag_of_the_parser_is_in_the_schema_and_only_messages_beside_them
         ("hf-overrides", [{"a": 1}, "module.function"], [["a"], 1]),
         ("allowed-origins", [["https://a.example"], '["*"]'], ["*", [1], {"a": 1}]),
         ("cudagraph-capture-sizes", [[1, 2, "4"], 8], [["one"], "one"]),
-        ("lora-modules", [["a=/a", {"name": "a", "path": "/a"}], "a=/a"], [[1], 1]),
+        ("lora-modules", [["a=/a", {"name": "a", "path": "/a"}], "a=/a"], [[1], 1, {"a": "/a"}, [{"a": "/a"}]]),
         ("middleware", [["a.b", "c.d"], "a.b"], [1, [1]]),
         ("collect-detailed-traces", [["all"], None], ["all", ["some"]]),
         ("device-ids", ["0,1", 0], [[0, 1]]),

@@ -161,20 +161,29 @@ def test_a_flag_that_the_chart_sets_or_vllm_lost_is_refused_with_what_to_write_i
 
 # -- keys of other charts
 
-HINTS = {pattern: node["const"] for pattern, node in SCHEMA["patternProperties"].items() if "const" in node}
+#: What is said of keys that users of other charts, of vLLM and of Kubernetes expect, by their place and pattern.
+HINTS = {
+    (path, pattern): inner["const"]
+    for path, node in NODES.items()
+    for pattern, inner in node.get("patternProperties", {}).items()
+    if "const" in inner and path != ("engine", "args")
+}
 
 
-def test_a_hint_names_keys_that_exist_and_hides_none() -> None:
-    for pattern, hint in HINTS.items():
-        assert not [key for key in SCHEMA["properties"] if re.search(pattern, key)], pattern
+def test_a_hint_hides_no_key_and_names_keys_that_exist() -> None:
+    for (path, pattern), hint in HINTS.items():
+        assert not [key for key in NODES[path]["properties"] if re.search(pattern, key)], pattern
         for key in re.findall(r"\b[a-z]\w*(?:\.\w+)+", hint):
             assert tuple(key.split(".")) in NODES, (pattern, key)
 
 
 def test_a_key_of_another_chart_is_refused_with_the_key_to_write(refuse: Refuse) -> None:
-    complaints = refuse({"replicaCount": 2, "max-model-len": "32k", "env": [], "tensorParallelSize": 2, "volumes": []})
-    assert "write replicas" in complaints.about(("replicaCount",))
-    assert "write vLLM's flags in engine.args" in complaints.about(("max-model-len",))
-    assert "write engine.env" in complaints.about(("env",))
-    assert "write parallelism.tensor" in complaints.about(("tensorParallelSize",))
-    assert "write extraVolumes" in complaints.about(("volumes",))
+    expected = {
+        (*path, key): hint
+        for (path, pattern), hint in HINTS.items()
+        for key in [*re.findall(r"\w+", pattern), "max-model-len", "nvidia.com/gpu"]
+        if re.search(pattern, key)
+    }
+    assert {path[:-1] for path in expected} == {path for path, _ in HINTS}
+    complaints = refuse(tree((path, 1) for path in expected))
+    assert not [path for path, hint in expected.items() if hint not in complaints.about(path)]

@@ -21,8 +21,8 @@ DATA = Path(__file__).parent / "data"
 _NUMBERS = {
     "int": re.compile(r"-?\d+"),
     "float": re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"),
-    "human_readable_int": re.compile(r"-?\d+(\.\d+)?[kKmMgGtT]?"),
-    "human_readable_int_or_auto": re.compile(r"auto|-?\d+(\.\d+)?[kKmMgGtT]?"),
+    "human_readable_int": re.compile(r"-?\d+|\d+[KMGT]|\d+(\.\d+)?[kmgt]"),
+    "human_readable_int_or_auto": re.compile(r"auto|-?\d+|\d+[KMGT]|\d+(\.\d+)?[kmgt]"),
 }
 _JSON = frozenset(["loads", "parse_dataclass"])
 

@@ -5,7 +5,11 @@
   "amd" (dict
     "resourceName" "amd.com/gpu"
     "repository" "vllm/vllm-openai-rocm"
-    "quantization" (list "awq" "auto_awq" "awq_marlin" "gptq" "auto_gptq" "fp8" "deepseek_v4_fp8" "compressed-tensors" "fbgemm_fp8" "inc" "quark" "mxfp4" "mxfp8" "torchao" "modelopt" "modelopt_fp4" "modelopt_mxfp8" "modelopt_mixed" "fp8_per_tensor" "fp8_per_block" "fp8_per_channel" "online" "gpt_oss_mxfp4")
+    "quantization" (list
+      "awq" "auto_awq" "awq_marlin" "gptq" "auto_gptq" "compressed-tensors" "inc" "quark" "torchao" "online"
+      "fp8" "fp8_per_tensor" "fp8_per_block" "fp8_per_channel" "fbgemm_fp8" "deepseek_v4_fp8"
+      "mxfp4" "mxfp8" "gpt_oss_mxfp4" "modelopt" "modelopt_fp4" "modelopt_mxfp8" "modelopt_mixed"
+    )
   )
   "gaudi" (dict "resourceName" "habana.ai/gaudi" "repository" "")
   "tpu" (dict "resourceName" "google.com/tpu" "repository" "vllm/vllm-tpu")

@@ -20,6 +20,7 @@
   "quantization"
   "hostMemory"
   "gracePeriod"
+  "volumeSource"
   "cache"
   "claimAccess"
   "metricsOnce"
@@ -157,6 +158,16 @@ resources.limits.memory is {{ include "vllm.scalar" $limit }}, but the server ne
 {{- $given := .pod.terminationGracePeriodSeconds -}}
 {{- if and (not (kindIs "invalid" $given)) (lt (int64 $given) (int64 $drain)) -}}
 podSpec.terminationGracePeriodSeconds is {{ include "vllm.scalar" $given }}, but the drain takes up to {{ $drain }} s (drain.delaySeconds + drain.timeoutSeconds): leave it out, it is computed, or shorten the drain.
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.volumeSource: a volume has one source, which podSpec adds to instead of replacing. */ -}}
+{{- define "vllm.check.volumeSource" -}}
+{{- range .pod.volumes -}}
+{{- $sources := omit . "name" | keys | sortAlpha -}}
+{{- if gt (len $sources) 1 -}}
+Volume {{ .name }} of the pod has {{ len $sources }} sources ({{ join ", " $sources }}): in podSpec.volumes, write null for the one to remove, as {{ first $sources }}: null.
+{{ end -}}
 {{- end -}}
 {{- end -}}
 

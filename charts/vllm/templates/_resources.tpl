@@ -35,10 +35,10 @@
 {{- /* vllm.gibibytes: a quantity of memory such as 16Gi or 17179869184 in GiB. */ -}}
 {{- define "vllm.gibibytes" -}}
 {{- $quantity := include "vllm.scalar" . -}}
-{{- $number := regexFind "^[0-9.]+" $quantity | float64 -}}
+{{- $number := regexFind "^[0-9.]+([eE][-+]?[0-9]+)?" $quantity | float64 -}}
 {{- $units := dict
-  "" 1 "m" 0.001 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "P" 1000000000000000
-  "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624
+  "" 1 "m" 0.001 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "P" 1000000000000000 "E" 1000000000000000000
+  "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624 "Ei" 1152921504606846976
 -}}
 {{- $unit := regexFind "[A-Za-z]*$" $quantity -}}
 {{- divf (mulf $number (index $units $unit | default 1)) 1073741824 -}}
