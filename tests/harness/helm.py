@@ -124,11 +124,27 @@ def render(
 @functools.lru_cache(maxsize=512)
 def _render(arguments: tuple[str, ...], stdin: str, key: str) -> Rendered:
     """One render for each command and content of the files that it reads, which are in the key."""
-    del key
-    text = run(arguments, stdin)
+    text = _kept(arguments, stdin, key)
     shown = shlex.join(["helm", *(argument.removeprefix(f"{ROOT}/") for argument in arguments)])
     command = f"echo {shlex.quote(stdin)} | {shown}" if stdin else shown
     return Rendered(text, Objects.parse(text), command)
+
+
+def _kept(arguments: tuple[str, ...], stdin: str, key: str) -> str:
+    """Helm's output; kept in the folder $HARNESS_CACHE, where one is named, for the next run and for other workers."""
+    folder = os.environ.get("HARNESS_CACHE")
+    if not folder:
+        return run(arguments, stdin)
+    program = Path(binary()).stat()
+    words = [argument.removeprefix(f"{ROOT}/") for argument in arguments]
+    name = hashlib.sha256(json.dumps([words, stdin, key, program.st_size, program.st_mtime_ns]).encode()).hexdigest()
+    file = Path(folder) / name
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        scratch = file.with_suffix(f".{os.getpid()}")
+        scratch.write_text(run(arguments, stdin), encoding="utf-8")
+        scratch.replace(file)
+    return file.read_text(encoding="utf-8")
 
 
 def notes(*values: Values, release: str = "test", namespace: str = "models") -> str:

@@ -1,6 +1,6 @@
 """Checks objects against the Kubernetes API, as the package kubernetes-validate carries its schemas.
 
-Custom resources are checked against their own definitions, which crds/ holds as their projects publish them.
+Custom resources are checked against data/custom-resources.yaml, our own excerpt of what their projects document.
 The package builds its registry anew for each object; here it is kept, so that an object takes a millisecond.
 """
 
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import yaml
 from referencing import Registry, Resource
 
-from harness import go_yaml
 from harness.findings import Finding
 from harness.objects import Manifest, Objects
 
@@ -23,8 +23,8 @@ from harness.objects import Manifest, Objects
 SUPPORTED = ("1.31", "1.37")
 
 
-#: Definitions of custom resources: Prometheus Operator 0.93.0, and KEDA of August 2026; both Apache-2.0.
-CUSTOM = Path(__file__).parent / "crds"
+#: What the chart may write of custom resources.
+CUSTOM = Path(__file__).parent / "data" / "custom-resources.yaml"
 
 
 class UnknownKindError(LookupError):
@@ -52,8 +52,7 @@ def _validator(manifest: Manifest, minor: str) -> jsonschema.Draft202012Validato
 @functools.cache
 def _cached_validator(kind: str, api_version: str, minor: str) -> jsonschema.Draft202012Validator:
     group, _, version = api_version.rpartition("/")
-    custom = _custom_schema(kind, api_version)
-    if custom is not None:
+    if custom := _custom_schemas().get(f"{kind} {api_version}"):
         return jsonschema.Draft202012Validator(custom)
     name = "-".join(part for part in (kind.lower(), group.split(".")[0], version) if part)
     try:
@@ -65,19 +64,9 @@ def _cached_validator(kind: str, api_version: str, minor: str) -> jsonschema.Dra
 
 
 @functools.cache
-def _custom_schemas() -> dict[tuple[str, str], Any]:
-    """The schema of each custom resource in crds/ by kind and apiVersion."""
-    found = {}
-    for path in sorted(CUSTOM.glob("*.yaml")):
-        spec = go_yaml.load(path.read_text(encoding="utf-8").removeprefix("---\n"))["spec"]
-        for version in spec["versions"]:
-            key = (spec["names"]["kind"], f"{spec['group']}/{version['name']}")
-            found[key] = _closed(version["schema"]["openAPIV3Schema"])
-    return found
-
-
-def _custom_schema(kind: str, api_version: str) -> Any:
-    return _custom_schemas().get((kind, api_version))
+def _custom_schemas() -> dict[str, Any]:
+    """The schema of each custom resource by kind and apiVersion, as in `PodMonitor monitoring.coreos.com/v1`."""
+    return {name: _closed(schema) for name, schema in yaml.safe_load(CUSTOM.read_text(encoding="utf-8")).items()}
 
 
 def _closed(node: Any) -> Any:
@@ -87,8 +76,7 @@ def _closed(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     closed = {key: _closed(value) for key, value in node.items()}
-    listed = node.get("type") == "object" and "properties" in node
-    if listed and not node.get("x-kubernetes-preserve-unknown-fields"):
+    if node.get("type") == "object" and "properties" in node:
         closed.setdefault("additionalProperties", False)
     return closed
 
