@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import json
 import os
 import time
@@ -98,12 +97,6 @@ class Release:
             reason = "its container crashed twice" if max(restarts, default=0) >= 2 else "it isn't ready in 10 minutes"
             raise UserError(f"vLLM doesn't start: {reason}. Describe, events and logs are in {folder}.")
 
-    def seconds_to_ready(self) -> float:
-        """Seconds from the newest pod's creation to its readiness, from its conditions (whole seconds)."""
-        pod = max(self.pods(), key=lambda p: str(p["metadata"]["creationTimestamp"]))
-        ready = next(c for c in pod["status"]["conditions"] if c["type"] == "Ready")["lastTransitionTime"]
-        return _epoch(ready) - _epoch(pod["metadata"]["creationTimestamp"])
-
     def collect(self) -> Path:
         """Write describe, events, logs and manifests to one folder, and return it."""
         folder = Path(os.environ.get("VLLM_CHART_REPORTS") or CACHE / "reports") / time.strftime("%Y%m%d-%H%M%S")
@@ -127,11 +120,6 @@ class Release:
         except CommandError as error:
             (folder / "manifest.yaml").write_text(f"# {error}\n")
         return folder
-
-
-def _epoch(timestamp: str) -> float:
-    """Seconds since 1970 of an RFC 3339 time in UTC."""
-    return float(calendar.timegm(time.strptime(timestamp, "%Y-%m-%dT%H:%M:%SZ")))
 
 
 def base_url() -> str:
