@@ -6,12 +6,12 @@ import os
 import time
 
 from scripts import cluster, images, preload, tools
-from scripts.common import ROOT, UserError, main
+from scripts.common import ROOT, VERSIONS, UserError, main
 from scripts.progress import clock, console, say, step
 from scripts.release import NODE_PORT_VALUES, Release, base_url, stream_answer
 
 RELEASE = Release("vllm", "vllm-demo")
-MODEL = "smollm2-135m-instruct"
+MODEL: str = VERSIONS["model"]["name"]
 _QUESTION = "What is the capital of France?"
 
 

@@ -13,9 +13,9 @@ from pytest_helm_charts.clusters import Cluster
 
 from scripts import cluster, preload
 from scripts.common import ROOT
+from scripts.demo import MODEL
 from scripts.release import Release
 
-MODEL = "smollm2-135m-instruct"
 RELEASE = Release("vllm", "vllm-e2e")
 
 

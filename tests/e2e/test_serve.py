@@ -8,9 +8,9 @@ import pytest
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
+from scripts.demo import MODEL
 from scripts.release import Release
 
-MODEL = "smollm2-135m-instruct"
 FRANCE = {
     "model": MODEL,
     "messages": [{"role": "user", "content": "What is the capital of France?"}],
