@@ -35,8 +35,12 @@ lint: $(READY) ## format check, lint and types of the Python code, and the gener
 	@$(PYTHON) -m scripts.schema --check
 
 .PHONY: e2e
-e2e: $(READY) ## install on the kind cluster and talk to real vLLM; starts what it needs
-	@$(PYTHON) -m scripts.tests e2e $(E2E_FLAGS)
+e2e: $(READY) ## install on the kind cluster, talk to real vLLM, update, delete, drain; starts what it needs
+	@$(PYTHON) -m scripts.tests e2e/core $(E2E_FLAGS)
+
+.PHONY: e2e-lifecycle
+e2e-lifecycle: $(READY) ## crashes, a wedged engine, warm-up, overload, two API servers, compile cache (about 35 min)
+	@$(PYTHON) -m scripts.tests e2e/lifecycle $(E2E_FLAGS)
 
 ##—— the cluster and what it runs
 .PHONY: tools

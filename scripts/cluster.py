@@ -73,12 +73,16 @@ def images_mode() -> str:
     return state.images if state and state.nodes else images.choose()
 
 
-def use() -> State:
-    """The cluster, ready: makes tools, Docker and the cluster where they are missing."""
+def use(workers: int = 1) -> State:
+    """The cluster, ready: makes tools, Docker and the cluster where they are missing.
+
+    Args:
+        workers: how many a new cluster gets where $WORKERS doesn't say; one that is there stays as it is.
+    """
     tools.put_on_path()
     engine.ensure()
     state = _existing()
-    return state if state and _answers() else _create()
+    return state if state and _answers() else _create(workers)
 
 
 def up() -> None:
@@ -131,6 +135,11 @@ def _answers() -> bool:
     return bool(nodes) and all(_condition(node, "Ready") == "True" for node in nodes)
 
 
+def is_ready(node: str) -> bool:
+    """Whether a node is Ready, as the API server has it."""
+    return _condition(json.loads(kubectl("get", "node", node, "--output=json")), "Ready") == "True"
+
+
 def _condition(resource: dict[str, Any], kind: str) -> str:
     return next((c["status"] for c in resource["status"].get("conditions", []) if c["type"] == kind), "Unknown")
 
@@ -153,8 +162,8 @@ def _require_free_port(port: int) -> None:
             ) from None
 
 
-def _create() -> State:
-    workers = _number("WORKERS", 1, 1, 5)
+def _create(workers: int) -> State:
+    workers = _number("WORKERS", workers, 1, 5)
     port = _number("PORT", DEFAULT_PORT, 1024, 65535)
     if _containers():
         _delete()  # ours, and it doesn't answer

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,19 @@ class Release:
         selector = f"--selector=app.kubernetes.io/instance={self.name}"
         return list(json.loads(self.kubectl("get", "pods", selector, "--output=json"))["items"])
 
+    def status(self, pod: str) -> dict[str, Any]:
+        """The status of a pod's server, as the API server has it."""
+        (found,) = json.loads(self.kubectl("get", "pod", pod, "--output=json"))["status"]["containerStatuses"]
+        return dict(found)
+
+    def start_seconds(self) -> float:
+        """Seconds from the start of the only pod's server to Ready, as the API server has them, in whole seconds."""
+        (pod,) = self.pods()
+        (ready,) = [c for c in pod["status"]["conditions"] if c["type"] == "Ready"]
+        started = pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"]
+        times = [datetime.fromisoformat(text) for text in (started, ready["lastTransitionTime"])]
+        return (times[1] - times[0]).total_seconds()
+
     def wait(self) -> None:
         """Return when the rollout is complete.
 
@@ -96,6 +110,31 @@ class Release:
             folder = self.collect()
             reason = "its container crashed twice" if max(restarts, default=0) >= 2 else "it isn't ready in 10 minutes"
             raise UserError(f"vLLM doesn't start: {reason}. Describe, events and logs are in {folder}.")
+
+    def settle(self) -> None:
+        """Return when the rollout is complete and every pod that it replaced is gone."""
+        self.wait()
+        deadline = time.monotonic() + _DEADLINE_SECONDS
+        while [pod for pod in self.pods() if "deletionTimestamp" in pod["metadata"]]:
+            if time.monotonic() > deadline:
+                raise UserError(f"A pod doesn't end in 10 minutes: see {self.collect()}.")
+            time.sleep(0.5)
+
+    def await_running(self, count: int) -> set[str]:
+        """The names of the pods, when so many of them have a server that runs, Ready or not."""
+        deadline = time.monotonic() + _DEADLINE_SECONDS
+        while True:
+            names = {
+                pod["metadata"]["name"]
+                for pod in self.pods()
+                for status in pod["status"].get("containerStatuses", [])
+                if "running" in status["state"]
+            }
+            if len(names) == count:
+                return names
+            if time.monotonic() > deadline:
+                raise UserError(f"{len(names)} of {count} servers run after 10 minutes: see {self.collect()}.")
+            time.sleep(0.2)
 
     def collect(self) -> Path:
         """Write describe, events, logs and manifests to one folder, and return it."""

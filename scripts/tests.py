@@ -12,15 +12,16 @@ from scripts.common import CACHE, CHART, main
 
 
 def run() -> None:
-    """`scripts.tests e2e …` makes the cluster ready and runs tests/e2e; anything else goes to pytest as it is."""
+    """`scripts.tests e2e/STAGE …` makes the cluster ready for that folder; anything else goes to pytest as it is."""
     arguments = sys.argv[1:]
     tools.put_on_path("helm")
     os.environ["HARNESS_CACHE"] = str(CACHE / "renders")
-    if arguments[:1] == ["e2e"]:
+    if arguments and arguments[0].startswith("e2e/"):
+        cluster.use(workers=2)
         preload.vllm()
         preload.model()
         os.environ |= {"KUBECONFIG": str(cluster.KUBECONFIG), "ATS_CHART_PATH": str(CHART)}
-        arguments = ["tests/e2e", "--cluster-type=kind", *arguments[1:]]
+        arguments = [f"tests/{arguments[0]}", "--cluster-type=kind", *arguments[1:]]
     sys.exit(int(pytest.main(arguments)))
 
 

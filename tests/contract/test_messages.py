@@ -82,6 +82,13 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
             ("podSpec.terminationGracePeriodSeconds is 30", "up to 65 s", "leave it out"),
         )
     ],
+    "pythonPath": [
+        ({"engine": {"env": {"PYTHONPATH": None}}}, ("has PYTHONPATH unset or from elsewhere", "in engine.env")),
+        (
+            {"podSpec": {"containers": [{"name": "vllm", "env": [{"name": "PYTHONPATH", "value": "/x"}]}]}},
+            ("has PYTHONPATH /x", "leave it out of podSpec"),
+        ),
+    ],
     "volumeSource": [
         (
             {"podSpec": {"volumes": [{"name": "home", "persistentVolumeClaim": {"claimName": "a"}}]}},

@@ -1,22 +1,30 @@
-"""The release that the tests talk to, on the cluster of `make cluster`."""
+"""The release that the tests talk to, on the cluster of `make cluster`, and what they measured, in one table."""
 
+import json
+import os
 import re
 import subprocess
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from _pytest.reports import TestReport
+from _pytest.terminal import TerminalReporter
+from e2e.ends import Ends
 from kubernetes import client, config
 from pytest_helm_charts.clusters import Cluster
 
-from scripts import cluster, preload
-from scripts.common import ROOT
+from scripts import cluster, demo, preload
+from scripts.common import CACHE, ROOT
 from scripts.demo import MODEL
-from scripts.release import Release
+from scripts.load import Report
+from scripts.release import NODE_PORT_VALUES, Release
 
 RELEASE = Release("vllm", "vllm-e2e")
+FILES = [ROOT / "values" / "cpu.yaml"]
+_ROWS: list[dict[str, Any]] = []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,22 +41,71 @@ def pytest_runtest_makereport() -> Generator[None, TestReport, TestReport]:
     return report
 
 
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """Print what was measured, and keep it as JSON."""
+    if not _ROWS:
+        return
+    terminalreporter.section("measured")
+    for row in _ROWS:
+        terminalreporter.line("  ".join(f"{key}: {value}" for key, value in row.items()))
+    folder = Path(os.environ.get("VLLM_CHART_REPORTS") or CACHE / "reports")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "measured.json").write_text(json.dumps(_ROWS, indent=1))
+
+
 @pytest.fixture(scope="session")
-def release() -> Iterator[Release]:
-    """The chart with values/cpu.yaml, installed once and Ready, in a namespace that enforces "restricted"."""
+def record() -> Callable[..., None]:
+    """Adds a row to the table: what happened, under which load, what its clients saw, and further numbers."""
+
+    def add(event: str, report: Report | None = None, **numbers: object) -> None:
+        _ROWS.append({"event": event} | ({"clients": str(report)} if report else {}) | numbers)
+
+    return add
+
+
+@pytest.fixture(scope="session")
+def values() -> dict[str, Any]:
+    """What the tests lay over values/cpu.yaml: the cluster's own model, and a port on 127.0.0.1."""
     uri = preload.model()
-    values = {"model": {"name": MODEL} | ({"uri": uri} if uri else {})}
+    return NODE_PORT_VALUES | {"model": {"name": MODEL} | ({"uri": uri} if uri else {})}
+
+
+@pytest.fixture(scope="session")
+def release(values: dict[str, Any]) -> Iterator[Release]:
+    """The chart with values/cpu.yaml, installed once and Ready, in a namespace that enforces "restricted"."""
+    if demo.RELEASE.exists():
+        pytest.exit(
+            f"The demo's release has the port: `helm -n {demo.RELEASE.namespace} uninstall {demo.RELEASE.name}`."
+        )
     RELEASE.create_namespace()
     RELEASE.uninstall()
-    RELEASE.install([ROOT / "values" / "cpu.yaml"], values)
+    RELEASE.install(FILES, values)
     RELEASE.wait()
     yield RELEASE
     RELEASE.uninstall()
 
 
 @pytest.fixture(scope="session")
+def install(release: Release, values: dict[str, Any]) -> Callable[..., None]:
+    """Upgrades the release with a test's own values, and returns when old pods are gone."""
+
+    def upgrade(**changes: Any) -> None:
+        release.install(FILES, values | changes)
+        release.settle()
+
+    return upgrade
+
+
+@pytest.fixture
+def ends(kube_cluster: Cluster, release: Release) -> Iterator[Ends]:
+    """How and when pods of the release end while the test runs."""
+    with Ends(kube_cluster.kube_config_path, release) as watching:
+        yield watching
+
+
+@pytest.fixture(scope="session")
 def api(release: Release) -> Iterator[httpx.Client]:
-    """A client of the release's Service, by a port-forward, so that a demo may run beside the tests."""
+    """A client of the release's Service, by a port-forward, which a rollout would end."""
     command = ["kubectl", f"--kubeconfig={cluster.KUBECONFIG}", f"--namespace={release.namespace}"]
     forward = subprocess.Popen(
         [*command, "port-forward", f"service/{release.name}", ":80"], stdout=subprocess.PIPE, text=True

@@ -64,7 +64,7 @@ def test_common_labels_reach_objects_and_pods_but_never_selectors() -> None:
         "app.kubernetes.io/name": "vllm",
         "app.kubernetes.io/instance": "test",
     }
-    assert deployment.lacks("spec", "template", "metadata", "annotations")
+    assert "owner" not in deployment.at("spec", "template", "metadata", "annotations")
 
 
 def test_long_names_are_cut_with_a_hash_so_that_two_never_meet() -> None:
@@ -94,8 +94,22 @@ def test_the_notes_show_the_derived_numbers() -> None:
     deadline = helm.render(values).objects.one("Deployment").at("spec", "progressDeadlineSeconds")
     assert f"--timeout {2 * deadline}s" in text
     assert "unchecked   engine.extraArgs are passed on as they are: --new-flag" in text
-    assert "nothing answers meanwhile" not in text
-    assert "nothing answers meanwhile" in helm.notes({})
+
+
+@pytest.mark.parametrize(
+    ("values", "gap"),
+    [
+        ({}, True),
+        ({"replicas": 2}, False),
+        ({"accelerator": {"type": "cpu"}}, False),
+        ({"strategy": {"rollingUpdate": {"maxSurge": 1}}}, False),
+        ({"accelerator": {"type": "cpu"}, "strategy": {"type": "Recreate"}}, True),
+        ({"accelerator": {"type": "cpu"}, "strategy": {"rollingUpdate": {"maxSurge": "0%"}}}, True),
+        ({"accelerator": {"type": "cpu"}, "strategy": {"rollingUpdate": {"maxUnavailable": 1}}}, False),
+    ],
+)
+def test_the_notes_say_when_a_rollout_leaves_nobody_to_answer(values: dict[str, Any], gap: bool) -> None:
+    assert ("nothing answers during a rollout" in helm.notes(values)) is gap
 
 
 def test_the_notes_hold_a_first_request_that_the_server_understands() -> None:

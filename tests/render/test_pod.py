@@ -37,7 +37,7 @@ def test_the_grace_period_covers_the_delay_the_drain_and_the_end(delay: int, tim
     assert f"--shutdown-timeout={timeout}" in manifest.at(*SERVER, "args")
     command = manifest.at(*SERVER, "lifecycle", "preStop", "exec", "command")
     assert command[:3] == ["python3", "-I", "-c"]
-    assert command[4:] == ["8000", str(delay)]
+    assert command[4:] == ["8000", str(delay), str(timeout)]
     assert command[3] == (helm.CHART / "files" / "prestop.py").read_text(encoding="utf-8")
 
 
@@ -60,6 +60,25 @@ def test_all_probes_ask_for_health_on_the_server_port() -> None:
     assert manifest.at(*SERVER, "lifecycle", "preStop", "exec", "command")[4] == "9000"
 
 
+def test_python_finds_the_middleware_whatever_the_user_adds() -> None:
+    mounts = {m["name"]: m["mountPath"] for m in deployment({}).at(*SERVER, "volumeMounts")}
+    assert environment({})["PYTHONPATH"] == mounts["lifecycle"]
+    assert environment({"engine": {"env": {"PYTHONPATH": "/files"}}})["PYTHONPATH"] == f"{mounts['lifecycle']}:/files"
+    arguments = deployment({"engine": {"args": {"middleware": ["own.Middleware"]}}}).at(*SERVER, "args")
+    assert [a for a in arguments if a.startswith("--middleware=")] == [
+        "--middleware=vllm_lifecycle.Lifecycle",
+        "--middleware=own.Middleware",
+    ]
+
+
+def test_a_change_of_the_warm_up_restarts_the_pods() -> None:
+    checksums = {
+        deployment({"warmup": warmup}).at("spec", "template", "metadata", "annotations", "checksum/lifecycle")
+        for warmup in ({}, {"enabled": True}, {"enabled": True, "request": {"body": {"max_tokens": 2}}})
+    }
+    assert len(checksums) == 3
+
+
 def test_a_saturated_server_loses_traffic_long_before_it_is_restarted() -> None:
     manifest = deployment()
     readiness, liveness = (manifest.at(*SERVER, probe) for probe in ("readinessProbe", "livenessProbe"))
@@ -71,12 +90,13 @@ def test_a_saturated_server_loses_traffic_long_before_it_is_restarted() -> None:
 
 
 def test_a_hugging_face_model_is_named_by_organisation_and_name() -> None:
-    assert arguments({"model": {"uri": "hf://Qwen/Qwen3-0.6B", "revision": "main"}})[:6] == [
+    assert arguments({"model": {"uri": "hf://Qwen/Qwen3-0.6B", "revision": "main"}})[:7] == [
         "Qwen/Qwen3-0.6B",
         "--served-model-name",
         "Qwen/Qwen3-0.6B",
         "--port=8000",
         "--shutdown-timeout=120",
+        "--middleware=vllm_lifecycle.Lifecycle",
         "--revision=main",
     ]
 
@@ -329,7 +349,7 @@ def test_the_users_volumes_and_mounts_replace_add_and_remove() -> None:
         }
     )
     volumes = {item["name"]: item for item in manifest.at(*POD, "volumes")}
-    assert set(volumes) == {"data", "home", "shm", "model-cache", "compile-cache"}
+    assert set(volumes) == {"data", "home", "shm", "lifecycle", "model-cache", "compile-cache"}
     assert volumes["home"]["emptyDir"] == {"sizeLimit": "20Gi"}
     assert manifest.at(*SERVER, "volumeMounts", "/tmp") == {"mountPath": "/tmp", "name": "data", "subPath": "tmp"}  # noqa: S108
     assert manifest.at(*SERVER, "volumeMounts", "/data")["name"] == "data"

@@ -1,21 +1,20 @@
-"""The hook that runs before the server is told to stop, run as Kubernetes runs it but for the signal."""
+"""The hook that runs before the server is told to stop, on real sockets, with its signals and pauses recorded."""
 
 from __future__ import annotations
 
-import http.client
-import http.server
 import os
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from harness.helm import CHART
 
 SOURCE = (CHART / "files" / "prestop.py").read_text(encoding="utf-8")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the hook reads Linux's tables of sockets")
 
 
 class GoneError(Exception):
@@ -23,72 +22,75 @@ class GoneError(Exception):
 
 
 class Hook:
-    """Runs the hook's source with its signals and pauses recorded instead of made."""
+    """Runs the hook; `during` is called at each of its pauses with the word that the server could read then."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, word: Path) -> None:
         self.signals: list[tuple[int, int]] = []
-        self.pauses: list[float] = []
+        self.pauses: list[tuple[str, float]] = []
         self._monkeypatch = monkeypatch
+        self._word = word
+        self.clock = 0.0
 
-    def run(self, port: int, delay: float, ends_at: int) -> None:
+    def run(self, port: int, delay: float, timeout: float, ends_at: int = 0) -> None:
         def kill(process: int, number: int) -> None:
             self.signals.append((process, number))
             if len(self.signals) == ends_at:
                 raise GoneError
 
+        def sleep(seconds: float) -> None:
+            self.clock += seconds
+            self.pauses.append((self._word.read_text() if self._word.exists() else "", seconds))
+
         self._monkeypatch.setattr(os, "kill", kill)
-        self._monkeypatch.setattr(time, "sleep", self.pauses.append)
-        self._monkeypatch.setattr(sys, "argv", ["-c", str(port), str(delay)])
-        exec(compile(SOURCE, "prestop.py", "exec"), {"__name__": "__main__"})  # noqa: S102
+        self._monkeypatch.setattr(time, "sleep", sleep)
+        self._monkeypatch.setattr(time, "monotonic", lambda: self.clock)
+        self._monkeypatch.setattr(sys, "argv", ["-c", str(port), str(delay), str(timeout)])
+        source = SOURCE.replace('"/tmp/drain"', repr(str(self._word)))
+        assert source != SOURCE
+        exec(compile(source, "prestop.py", "exec"), {"__name__": "__main__"})  # noqa: S102
 
 
 @pytest.fixture
-def hook(monkeypatch: pytest.MonkeyPatch) -> Hook:
-    return Hook(monkeypatch)
+def hook(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Hook:
+    return Hook(monkeypatch, tmp_path / "drain")
 
 
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+@pytest.fixture(params=[socket.AF_INET, socket.AF_INET6], ids=["IPv4", "IPv6"])
+def server(request: pytest.FixtureRequest) -> Iterator[socket.socket]:
+    """A socket that listens, as vLLM's does when it can serve."""
+    with socket.create_server(("", 0), family=request.param) as listener:
+        yield listener
 
 
-@pytest.fixture(params=[200, 503])
-def serving_port(request: pytest.FixtureRequest) -> Iterator[int]:
-    """A server that answers /health, well or badly."""
-
-    class Health(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(request.param if self.path == "/health" else 404)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Health) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield server.server_address[1]
-        server.shutdown()
+def _port(listener: socket.socket) -> int:
+    return int(listener.getsockname()[1])
 
 
-def test_a_serving_pod_waits_for_traffic_to_leave_and_is_not_signalled(hook: Hook, serving_port: int) -> None:
-    hook.run(serving_port, 15, ends_at=1)
-    assert hook.pauses == [15.0]
+def test_a_serving_pod_announces_its_end_and_is_not_signalled(hook: Hook, server: socket.socket) -> None:
+    hook.run(_port(server), 15, 120)
+    assert hook.pauses == [("leaving", 15.0)]
     assert not hook.signals
 
 
-def test_a_loading_pod_does_not_wait_and_is_told_to_stop_until_it_does(hook: Hook, free_port: int) -> None:
-    with pytest.raises(GoneError):
-        hook.run(free_port, 15, ends_at=3)
+def test_open_connections_are_waited_for_but_no_longer_than_the_timeout(hook: Hook, server: socket.socket) -> None:
+    address = ("::1" if server.family == socket.AF_INET6 else "127.0.0.1", _port(server))
+    with socket.create_connection(address):
+        hook.run(_port(server), 15, 3)
+    assert hook.pauses[0] == ("leaving", 15.0)
+    assert hook.pauses[1:] == [("close", 0.5)] * 6
+    assert not hook.signals
+
+
+def test_a_connection_to_another_port_is_not_waited_for(hook: Hook, server: socket.socket) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other, socket.create_connection(("127.0.0.1", _port(other))):
+        hook.run(_port(server), 15, 3)
+    assert hook.pauses == [("leaving", 15.0)]
+
+
+def test_a_loading_pod_does_not_wait_and_is_told_to_stop_until_it_does(hook: Hook) -> None:
+    with socket.socket() as bound:  # vLLM binds its port early and listens late
+        bound.bind(("127.0.0.1", 0))
+        with pytest.raises(GoneError):
+            hook.run(_port(bound), 15, 120, ends_at=3)
     assert hook.signals == [(1, signal.SIGTERM)] * 3
-    assert 15.0 not in hook.pauses
-
-
-def test_a_server_that_accepts_but_never_answers_counts_as_serving(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = http.client.HTTPConnection
-    monkeypatch.setattr(http.client, "HTTPConnection", lambda host, port, **_: original(host, port, timeout=0.1))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        hook.run(listener.getsockname()[1], 7, ends_at=1)
-    assert hook.pauses == [7.0]
-    assert not hook.signals
+    assert hook.pauses == [("", 2)] * 2

@@ -112,4 +112,4 @@ def test_files_are_mounted_and_a_change_restarts_the_pods() -> None:
 
 
 def test_no_files_make_no_config_map() -> None:
-    assert not objects({}).of("ConfigMap")
+    assert [item.name for item in objects({}).of("ConfigMap")] == ["test-lifecycle"]

@@ -1,37 +1,48 @@
-"""Runs before the server is told to stop: keeps a serving pod up until load balancers have forgotten it.
+"""Runs before the server is told to stop: a serving pod empties itself first, a loading one ends at once.
 
-Arguments: the server's port, and the seconds to wait.
+Arguments: the server's port, the seconds for which new requests are still welcome, and the seconds that open ones get
+after that. While this runs the server works as ever; vllm_lifecycle.py reads what is written to WORD.
 """
 
-import http.client
 import os
 import signal
 import sys
 import time
 
-port, delay = int(sys.argv[1]), float(sys.argv[2])
+WORD = "/tmp/drain"
+TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+LISTEN, ESTABLISHED = "0A", "01"  # as the kernel writes a socket's state
+
+port, delay, timeout = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
 
 
-def refuses_connections() -> bool:
-    """Whether nobody listens: vLLM opens its port only when the model is loaded and warm."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/health")
-        connection.getresponse()
-    except ConnectionRefusedError:
-        return True
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-    return False
+def sockets(wanted):
+    """The number of sockets on the server's port in a state."""
+    count = 0
+    for table in filter(os.path.exists, TABLES):
+        with open(table) as lines:
+            next(lines)
+            for _, local, _, state, *_ in map(str.split, lines):
+                count += state == wanted and int(local.rpartition(":")[2], 16) == port
+    return count
 
 
-if refuses_connections():
-    # Nothing to drain. vLLM swallows one TERM while it loads and ends at the next, and process 1 never sees one that
-    # comes before Python has set a handler, so ask until the container ends, and this process with it.
-    while refuses_connections():
+def say(word):
+    with open(WORD, "w") as file:
+        file.write(word)
+
+
+if sockets(LISTEN):
+    say("leaving")
+    time.sleep(delay)
+    say("close")
+    deadline = time.monotonic() + timeout
+    while sockets(ESTABLISHED) and time.monotonic() < deadline:
+        time.sleep(0.5)
+else:
+    # Nothing to drain: vLLM listens only when it can serve. It swallows one TERM while it loads and ends at the next,
+    # and process 1 never sees one that comes before Python has set a handler, so ask until the container ends, and
+    # this process with it.
+    while not sockets(LISTEN):
         os.kill(1, signal.SIGTERM)
         time.sleep(2)
-else:
-    time.sleep(delay)

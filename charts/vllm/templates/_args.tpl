@@ -55,6 +55,7 @@
   (dict "name" "served-model-name" "value" (prepend (.Values.model.aliases | default list) (include "vllm.modelName" .)))
   (dict "name" "port" "value" .Values.server.port)
   (dict "name" "shutdown-timeout" "value" .Values.drain.timeoutSeconds)
+  (dict "name" "middleware" "value" (list "vllm_lifecycle.Lifecycle"))
 -}}
 {{- with .Values.model.revision -}}
 {{- $own = append $own (dict "name" "revision" "value" .) -}}

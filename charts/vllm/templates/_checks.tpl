@@ -20,6 +20,7 @@
   "quantization"
   "hostMemory"
   "gracePeriod"
+  "pythonPath"
   "volumeSource"
   "cache"
   "claimAccess"
@@ -158,6 +159,20 @@ resources.limits.memory is {{ include "vllm.scalar" $limit }}, but the server ne
 {{- $given := .pod.terminationGracePeriodSeconds -}}
 {{- if and (not (kindIs "invalid" $given)) (lt (int64 $given) (int64 $drain)) -}}
 podSpec.terminationGracePeriodSeconds is {{ include "vllm.scalar" $given }}, but the drain takes up to {{ $drain }} s (drain.delaySeconds + drain.timeoutSeconds): leave it out, it is computed, or shorten the drain.
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.pythonPath: Python finds the server's middleware. */ -}}
+{{- define "vllm.check.pythonPath" -}}
+{{- $folder := include "vllm.lifecycleFolder" . -}}
+{{- $given := dict -}}
+{{- range .server.env -}}
+{{- if eq .name "PYTHONPATH" -}}
+{{- $given = . -}}
+{{- end -}}
+{{- end -}}
+{{- if not (has $folder (splitList ":" ($given.value | default ""))) -}}
+The server's environment has PYTHONPATH {{ $given.value | default "unset or from elsewhere" }}, where vLLM doesn't find the chart's middleware: write PYTHONPATH as a text in engine.env (the chart puts {{ $folder }} in front), and leave it out of podSpec.
 {{- end -}}
 {{- end -}}
 

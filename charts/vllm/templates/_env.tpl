@@ -8,6 +8,7 @@ valueFrom:
 
 {{- /* vllm.computedEnv: the environment that the chart sets, as a map of name to a text or {valueFrom}. */ -}}
 {{- define "vllm.computedEnv" -}}
+{{- /* Keep-alive: longer than load balancers keep idle connections (Google's for 600 s), so that the server never closes one that is just being used. */ -}}
 {{- $home := "/home/vllm" -}}
 {{- $env := dict
   "HOME" $home
@@ -21,6 +22,8 @@ valueFrom:
   "VLLM_NO_USAGE_STATS" "1"
   "DO_NOT_TRACK" "1"
   "VLLM_ENGINE_READY_TIMEOUT_S" .Values.startup.timeoutSeconds
+  "VLLM_HTTP_TIMEOUT_KEEP_ALIVE" 620
+  "PYTHONPATH" (include "vllm.lifecycleFolder" .)
   "VLLM_HOST_IP" (dict "valueFrom" (dict "fieldRef" (dict "fieldPath" "status.podIP")))
 -}}
 {{- if include "vllm.modelImage" . -}}
@@ -49,6 +52,9 @@ valueFrom:
 {{- define "vllm.env" -}}
 {{- $env := include "vllm.computedEnv" . | fromJson -}}
 {{- range $name, $value := .Values.engine.env -}}
+{{- if and (eq $name "PYTHONPATH") (kindIs "string" $value) -}}
+{{- $value = printf "%s:%s" (include "vllm.lifecycleFolder" $) $value -}}
+{{- end -}}
 {{- $_ := set $env $name $value -}}
 {{- end -}}
 {{- $list := list -}}

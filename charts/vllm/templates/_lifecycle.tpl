@@ -3,6 +3,16 @@
 {{- add .Values.drain.delaySeconds .Values.drain.timeoutSeconds 15 -}}
 {{- end -}}
 
+{{- /* vllm.gap: "true" where the only server goes before its successor comes, so that nothing answers meanwhile. */ -}}
+{{- define "vllm.gap" -}}
+{{- $strategy := include "vllm.strategy" . | fromYaml -}}
+{{- $rolling := $strategy.rollingUpdate | default dict -}}
+{{- $surge := hasKey $rolling "maxSurge" | ternary (include "vllm.scalar" $rolling.maxSurge) "25%" -}}
+{{- if and (eq (include "vllm.maxReplicas" .) "1") (or (eq $strategy.type "Recreate") (has $surge (list "0" "0%"))) -}}
+true
+{{- end -}}
+{{- end -}}
+
 {{- /* vllm.progressDeadline: the seconds in which one pod must be replaced: the old one drains, the image is pulled, the model loads. */ -}}
 {{- define "vllm.progressDeadline" -}}
 {{- add (include "vllm.gracePeriod" . | int64) .Values.startup.timeoutSeconds 600 -}}
@@ -49,7 +59,26 @@ livenessProbe:
 
 {{- /* vllm.preStop: the command that runs before the server is told to stop, as a JSON list. */ -}}
 {{- define "vllm.preStop" -}}
-{{- $port := include "vllm.scalar" .Values.server.port -}}
-{{- $delay := include "vllm.scalar" .Values.drain.delaySeconds -}}
-{{- list "python3" "-I" "-c" (.Files.Get "files/prestop.py") $port $delay | toRawJson -}}
+{{- $arguments := list (include "vllm.scalar" .Values.server.port) -}}
+{{- $arguments = append $arguments (include "vllm.scalar" .Values.drain.delaySeconds) -}}
+{{- $arguments = append $arguments (include "vllm.scalar" .Values.drain.timeoutSeconds) -}}
+{{- concat (list "python3" "-I" "-c" (.Files.Get "files/prestop.py")) $arguments | toRawJson -}}
+{{- end -}}
+
+{{- /* vllm.lifecycleFolder: where the server's middleware is mounted; on the server's PYTHONPATH. */ -}}
+{{- define "vllm.lifecycleFolder" -}}
+/etc/vllm-lifecycle
+{{- end -}}
+
+{{- /* vllm.lifecycleFiles: the server's middleware and its settings, name to content, as JSON. */ -}}
+{{- define "vllm.lifecycleFiles" -}}
+{{- $settings := dict "stallTimeoutSeconds" .Values.server.stallTimeoutSeconds -}}
+{{- with .Values.warmup -}}
+{{- if .enabled -}}
+{{- $body := include "vllm.request" $ | fromJson -}}
+{{- $path := .request.path | default (include "vllm.requestPath" $) -}}
+{{- $_ := set $settings "warmup" (dict "path" $path "body" (mergeOverwrite $body (.request.body | default dict))) -}}
+{{- end -}}
+{{- end -}}
+{{- dict "vllm_lifecycle.py" (.Files.Get "files/vllm_lifecycle.py") "settings.json" (toRawJson $settings) | toRawJson -}}
 {{- end -}}

@@ -58,9 +58,14 @@ annotations:
 {{- include "vllm.shorten" (list (printf "%s-files" (include "vllm.fullname" .)) 63) -}}
 {{- end -}}
 
-{{- /* vllm.podAnnotations: the annotations of the pods; one of them changes with engine.files, so that a change restarts the pods. */ -}}
+{{- /* vllm.lifecycleName: the name of the ConfigMap with the server's middleware. */ -}}
+{{- define "vllm.lifecycleName" -}}
+{{- include "vllm.shorten" (list (printf "%s-lifecycle" (include "vllm.fullname" .)) 63) -}}
+{{- end -}}
+
+{{- /* vllm.podAnnotations: the annotations of the pods; checksums change with the files that the server reads once, so that a change restarts the pods. */ -}}
 {{- define "vllm.podAnnotations" -}}
-{{- $annotations := dict -}}
+{{- $annotations := dict "checksum/lifecycle" (include "vllm.lifecycleFiles" . | sha256sum) -}}
 {{- with .Values.engine.files -}}
 {{- $_ := set $annotations "checksum/files" (toRawJson . | sha256sum) -}}
 {{- end -}}

@@ -86,6 +86,7 @@
   "home" (dict "emptyDir" dict)
   "shm" (dict "emptyDir" (dict "medium" "Memory" "sizeLimit" (include "vllm.sharedMemory" .)))
 -}}
+{{- $_ := set $volumes "lifecycle" (dict "configMap" (dict "name" (include "vllm.lifecycleName" .))) -}}
 {{- with include "vllm.modelImage" . -}}
 {{- $_ := set $volumes "model" (dict "image" (dict "reference" . "pullPolicy" $.Values.image.pullPolicy)) -}}
 {{- end -}}
@@ -115,6 +116,7 @@
   "/dev/shm" (dict "name" "shm")
   "/cache/model" (dict "name" "model-cache")
   "/cache/compile" (dict "name" "compile-cache")
+  (include "vllm.lifecycleFolder" .) (dict "name" "lifecycle" "readOnly" true)
 -}}
 {{- if include "vllm.modelImage" . -}}
 {{- $_ := set $mounts (include "vllm.modelPath" .) (dict "name" "model" "readOnly" true) -}}

@@ -1,0 +1,182 @@
+"""Middleware of vLLM's API server, for what vLLM leaves to its surroundings when a server starts, hangs or stops.
+
+Start: the port opens only after one request has been answered, if settings.json beside this file names one.
+Hang: /health fails when requests are open and the engine has shown no progress for the time that settings.json gives.
+Stop: from prestop.py's first word on, every answer closes its connection; from its second, idle connections close, too.
+"""
+
+import asyncio
+import json
+import logging
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from prometheus_client import REGISTRY
+
+SETTINGS = Path(__file__).with_name("settings.json")
+WORD = Path("/tmp/drain")  # what prestop.py last said: "leaving", then "close"
+TERMINATION_LOG = Path("/dev/termination-log")  # shown by `kubectl describe`
+# What an engine reports with each step. The first counts only steps that made a token, and a long prompt takes many.
+STEP = (
+    "vllm:iteration_tokens_total_count",
+    "vllm:kv_cache_usage_perc",
+    "vllm:num_requests_waiting",
+    "vllm:num_requests_running",
+)
+logger = logging.getLogger("vllm.lifecycle")
+
+
+class Lifecycle:
+    """ASGI middleware; one for each API server process."""
+
+    def __init__(self, app):
+        settings = json.loads(SETTINGS.read_text())
+        self.app = app
+        self.warmup = settings.get("warmup")
+        self.stall = Stall(settings["stallTimeoutSeconds"])
+        self.unanswered = 0
+        self.word = ""
+
+    async def __call__(self, scope, receive, send):
+        handle = {"lifespan": self.lifespan, "http": self.http}.get(scope["type"], self.app)
+        await handle(scope, receive, send)
+
+    async def http(self, scope, receive, send):
+        if self.stall.found and scope["path"].endswith("/health"):
+            await send({"type": "http.response.start", "status": 503, "headers": []})
+            await send({"type": "http.response.body", "body": b"the engine makes no progress\n"})
+            return
+        waits = scope["method"] == "POST"
+        self.unanswered += waits
+
+        async def watched(message):
+            nonlocal waits
+            if message["type"] == "http.response.start" and self.word:
+                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+            elif message["type"] == "http.response.body":
+                self.unanswered -= waits
+                waits = False
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        finally:
+            self.unanswered -= waits
+
+    async def lifespan(self, scope, receive, send):
+        async def warm_first(message):
+            if message["type"] == "lifespan.startup.complete":
+                WORD.unlink(missing_ok=True)  # /tmp outlives a container that was restarted
+                if reason := await self.warm_up(scope["app"]):
+                    with suppress(OSError):
+                        TERMINATION_LOG.write_text(reason)
+                    message = {"type": "lifespan.startup.failed", "message": reason}
+                else:
+                    self.watching = asyncio.create_task(self.watch(scope["app"].state.server))
+            await send(message)
+
+        await self.app(scope, receive, warm_first)
+
+    async def warm_up(self, app):
+        """Ask what settings.json says; returns why that failed."""
+        if not self.warmup:
+            return None
+        path = self.warmup["path"]
+        logger.info("Warm-up: POST %s", path)
+        try:
+            status, answer = await self.ask(app, path, json.dumps(self.warmup["body"]).encode())
+        except Exception as error:
+            logger.exception("Warm-up")
+            status, answer = 500, repr(error)
+        if status != 200:
+            return f"Warm-up failed: POST {path} was answered with {status}: {answer[:1000]}"
+        logger.info("Warm-up: done")
+        return None
+
+    async def ask(self, app, path, body):
+        """A request from inside, which needs no port and no certificate; returns the status and the answer."""
+        headers = {"host": "localhost", "content-type": "application/json", "content-length": str(len(body))}
+        if key := next(iter(app.state.args.api_key or ()), os.environ.get("VLLM_API_KEY")):
+            headers["authorization"] = f"Bearer {key}"
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "root_path": "",
+            "query_string": b"",
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+            "client": ("127.0.0.1", 0),
+            "server": ("127.0.0.1", 0),
+            "app": app,
+            "state": {},
+        }
+        sent = False
+        status = 0
+        answer = b""
+
+        async def receive():
+            nonlocal sent
+            if sent:
+                await asyncio.Event().wait()  # the client stays
+            sent = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message):
+            nonlocal status, answer
+            status = message.get("status", status)
+            answer += message.get("body", b"")
+
+        await self.app(scope, receive, send)
+        return status, answer.decode(errors="replace")
+
+    async def watch(self, server):
+        """Look every second at what prestop.py says and whether the engines move."""
+        while True:
+            await asyncio.sleep(1)
+            try:
+                self.word = WORD.read_text() if WORD.exists() else ""
+                if self.word == "close":
+                    for connection in list(server.server_state.connections):
+                        if hasattr(connection, "cycle"):  # not a WebSocket, which would be cut
+                            connection.shutdown()
+                self.stall.look(self.unanswered)
+            except Exception:
+                logger.exception("Lifecycle")
+
+
+class Stall:
+    """Whether an engine has work and shows no progress.
+
+    Counts looks, one a second, instead of reading a clock: a process that was itself frozen doesn't look.
+    """
+
+    def __init__(self, timeout):
+        self.timeout = timeout
+        self.seen = {}
+        self.looks = {}
+        self.found = False
+
+    def look(self, unanswered):
+        """Compare every engine with the last look; `unanswered` requests wait for the first byte of their answer."""
+        if not self.timeout:
+            return
+        steps = {}
+        for metric in REGISTRY.restricted_registry(STEP).collect():
+            for sample in metric.samples:
+                steps.setdefault(sample.labels.get("engine"), {})[sample.name] = sample.value
+        idle = not any(step.get("vllm:num_requests_running") for step in steps.values())
+        for engine, step in steps.items():
+            # an engine that stopped while it was idle never says that it runs a request
+            busy = step.get("vllm:num_requests_running") or (idle and unanswered)
+            same = step == self.seen.get(engine)
+            self.looks[engine] = self.looks.get(engine, 0) + 1 if busy and same else 0
+        self.seen = steps
+        found = any(looks >= self.timeout for looks in self.looks.values())
+        if found and not self.found:
+            logger.error("Requests are open, and no engine step was seen for %s s: /health fails", self.timeout)
+        self.found = found

@@ -1,0 +1,45 @@
+"""How pods end."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from kubernetes import client, config, watch
+
+from scripts.release import Release
+
+
+class Ends:
+    """Watches pods end: how their server ended, and when they were gone.
+
+    Attributes:
+        exit_codes: of each pod's server, by the pod's name.
+        gone: clock time at which each pod was gone.
+    """
+
+    def __init__(self, kubeconfig: str, release: Release) -> None:
+        self.exit_codes: dict[str, int] = {}
+        self.gone: dict[str, float] = {}
+        self._core = client.CoreV1Api(config.new_client_from_config(kubeconfig))
+        self._release = release
+        self._watch = watch.Watch()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Ends:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._watch.stop()
+
+    def _run(self) -> None:
+        selector = f"app.kubernetes.io/instance={self._release.name}"
+        pods = self._core.list_namespaced_pod
+        for event in self._watch.stream(pods, self._release.namespace, label_selector=selector):
+            pod = event["object"]
+            for status in pod.status.container_statuses or []:
+                if ended := status.state.terminated:
+                    self.exit_codes[pod.metadata.name] = ended.exit_code
+            if event["type"] == "DELETED":
+                self.gone[pod.metadata.name] = time.monotonic()

@@ -1,0 +1,154 @@
+"""A start is never cut short, a first request costs no more than the tenth, and a full server says so."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from e2e.ends import Ends
+
+from scripts.common import ROOT
+from scripts.demo import MODEL
+from scripts.load import Load, Stream, under_load
+from scripts.release import Release, base_url
+
+Install = Callable[..., None]
+Record = Callable[..., None]
+#: Longer than Kubernetes' and Helm's own patience of 10 and 5 minutes.
+LONG_START_SECONDS = 660
+
+
+@pytest.fixture(scope="module")
+def long_start(release: Release, values: dict[str, Any]) -> Iterator[Release]:
+    """A release whose server needs eleven minutes to start, begun before the other tests of this file.
+
+    Instead of vLLM it waits and then answers: what is looked at is who loses patience.
+    """
+    server = (
+        f"import http.server, time; time.sleep({LONG_START_SECONDS})\n"
+        "class Answer(http.server.BaseHTTPRequestHandler):\n"
+        "    def do_GET(self): self.send_response(200); self.end_headers()\n"
+        "http.server.HTTPServer(('', 8000), Answer).serve_forever()\n"
+    )
+    container = {"name": "vllm", "command": ["python3", "-c", server], "args": None}
+    late = Release("late", release.namespace)
+    small = {"requests": {"cpu": "10m", "memory": "4Gi"}, "limits": {"memory": "4Gi"}}
+    late.install(
+        [ROOT / "values" / "cpu.yaml"],
+        {"model": values["model"], "resources": small, "podSpec": {"containers": [container]}},
+    )
+    yield late
+    late.uninstall()
+
+
+def _first_and_tenth() -> tuple[float, float]:
+    """Seconds that the first and the tenth request took after a start."""
+    load = Load(base_url(), MODEL, [Stream("new")])
+    with under_load(load):
+        deadline = time.monotonic() + 300
+        while len(load.report.outcomes) < 10:
+            assert time.monotonic() < deadline, "ten requests take longer than 5 minutes"
+            time.sleep(0.1)
+    assert not load.report.failures()
+    return load.report.outcomes[0].first_token, load.report.outcomes[9].first_token
+
+
+@pytest.mark.usefixtures("long_start")
+@pytest.mark.parametrize("enabled", [False, True], ids=["without", "with"])
+def test_the_first_request_after_a_start(install: Install, record: Record, enabled: bool) -> None:
+    install(
+        warmup={"enabled": enabled}, strategy={"type": "Recreate"}, podAnnotations={"example.com/warm": str(enabled)}
+    )
+    first, tenth = _first_and_tenth()
+    record(
+        f"first request {'with' if enabled else 'without'} warm-up",
+        first_token=f"{first:.2f} s",
+        tenth=f"{tenth:.2f} s",
+        ratio=f"{first / tenth:.2f}",
+    )
+
+
+def _overload(clients: int, seconds: float) -> Load:
+    load = Load(base_url(), MODEL, [Stream("new", max_tokens=16)] * clients)
+    with under_load(load):
+        time.sleep(seconds)
+    return load
+
+
+def _only_refusals(load: Load) -> None:
+    refused = [f for f in load.report.failures() if "status 503" in f]
+    assert refused, "nobody was refused: the server wasn't full"
+    assert refused == load.report.failures(), "a request that was admitted didn't complete"
+    assert len(load.report.outcomes) > len(refused)
+
+
+def test_a_full_server_answers_503_and_completes_what_it_admitted(
+    install: Install, release: Release, record: Record
+) -> None:
+    install(server={"maxConcurrentRequests": 3})
+    load = _overload(clients=12, seconds=30)
+    record("12 clients, maxConcurrentRequests 3", load.report)
+    _only_refusals(load)
+    (pod,) = release.pods()
+    status = release.status(pod["metadata"]["name"])
+    assert status["ready"]
+    assert status["restartCount"] == 0
+
+
+@pytest.fixture(scope="module")
+def two_servers() -> dict[str, Any]:
+    """Values with two API servers in each pod."""
+    return {"engine": {"args": {"api-server-count": 2}}}
+
+
+def test_two_api_servers_lose_nothing_in_a_rolling_update(
+    install: Install, two_servers: dict[str, Any], ends: Ends, record: Record
+) -> None:
+    install(**two_servers)
+    with under_load(Load(base_url(), MODEL, [Stream("new"), Stream("reused")])) as load:
+        install(**two_servers, podAnnotations={"example.com/round": "two"})
+    record("rolling update, two API servers", load.report, exit_codes=sorted(ends.exit_codes.values()))
+    assert not load.report.failures()
+
+
+def test_two_api_servers_share_the_limit_and_count_together(
+    install: Install, two_servers: dict[str, Any], record: Record
+) -> None:
+    install(**two_servers, server={"maxConcurrentRequests": 4})
+    before = _completions()
+    load = _overload(clients=12, seconds=30)
+    record("12 clients, two API servers, maxConcurrentRequests 4", load.report)
+    _only_refusals(load)
+    assert _completions() - before == len(load.report.outcomes)
+
+
+def _completions() -> float:
+    """Requests for chat completions that the server has counted, whatever the answer."""
+    metrics = httpx.get(f"{base_url()}/metrics", timeout=30).raise_for_status().text
+    counts = re.findall(r'^http_requests_total\{[^}]*handler="/v1/chat/completions"[^}]*\} (\S+)$', metrics, re.M)
+    return sum(map(float, counts))
+
+
+def test_a_second_start_reuses_compiled_code(install: Install, release: Release, record: Record) -> None:
+    claim = {"compile": {"type": "claim", "size": "2Gi", "keep": False}}
+    seconds = []
+    for number in ("first", "second"):
+        install(
+            cache=claim,
+            engine={"args": {"enforce-eager": False}},
+            podAnnotations={"example.com/start": number},
+        )
+        seconds.append(release.start_seconds())
+    record("compile cache on a claim", first_start=f"{seconds[0]:.0f} s", second_start=f"{seconds[1]:.0f} s")
+
+
+def test_a_start_of_eleven_minutes_is_waited_for(long_start: Release) -> None:
+    long_start.wait()
+    (pod,) = long_start.pods()
+    assert long_start.status(pod["metadata"]["name"])["restartCount"] == 0
+    deployment = json.loads(long_start.kubectl("get", "deployment", long_start.name, "--output=json"))
+    conditions = {c["type"]: c["reason"] for c in deployment["status"]["conditions"]}
+    assert conditions["Progressing"] == "NewReplicaSetAvailable"

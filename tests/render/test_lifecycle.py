@@ -1,0 +1,322 @@
+"""The server's middleware, run around a small application as vLLM's API server runs it around its own."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from harness import helm
+
+FILES = helm.CHART / "files"
+Make = Callable[..., Any]
+
+
+class Registry:
+    """vLLM's metrics: engine to metric to value."""
+
+    def __init__(self) -> None:
+        self.engines: dict[str, dict[str, float]] = {"0": {}}
+
+    def restricted_registry(self, names: tuple[str, ...]) -> SimpleNamespace:
+        samples = [
+            SimpleNamespace(name=name, labels={"engine": engine}, value=value)
+            for engine, values in self.engines.items()
+            for name, value in values.items()
+            if name in names
+        ]
+        return SimpleNamespace(collect=lambda: [SimpleNamespace(samples=samples)])
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry()
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: Registry) -> ModuleType:
+    """The middleware's module in a folder of its own, so that settings.json can lie beside it."""
+    source = tmp_path / "vllm_lifecycle.py"
+    source.write_text((FILES / source.name).read_text(encoding="utf-8"))
+    monkeypatch.setitem(sys.modules, "prometheus_client", SimpleNamespace(REGISTRY=registry))
+    spec = importlib.util.spec_from_file_location("vllm_lifecycle", source)
+    assert spec
+    assert spec.loader
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    monkeypatch.setattr(loaded, "WORD", tmp_path / "drain")
+    monkeypatch.setattr(loaded, "TERMINATION_LOG", tmp_path / "termination-log")
+    return loaded
+
+
+class Application:
+    """An application that answers with a status, and remembers what it was asked."""
+
+    def __init__(self, status: int = 200, body: bytes = b"{}") -> None:
+        self.status, self.body = status, body
+        self.asked: list[tuple[str, dict[str, str], Any]] = []
+        self.state = SimpleNamespace(args=SimpleNamespace(api_key=None), server=SimpleNamespace())
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            return
+        message = await receive()
+        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        self.asked.append((scope["path"], headers, json.loads(message["body"] or b"null")))
+        await send({"type": "http.response.start", "status": self.status, "headers": []})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+@pytest.fixture
+def make(module: ModuleType, tmp_path: Path) -> Make:
+    """Makes the middleware around an application, with settings."""
+
+    def lifecycle(application: Any, **settings: Any) -> Any:
+        (tmp_path / "settings.json").write_text(json.dumps({"stallTimeoutSeconds": 0} | settings))
+        return module.Lifecycle(application)
+
+    return lifecycle
+
+
+async def _exchange(lifecycle: Any, path: str, method: str = "GET") -> list[dict[str, Any]]:
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await lifecycle({"type": "http", "path": path, "method": method, "headers": []}, receive, send)
+    return sent
+
+
+async def _start(lifecycle: Any, application: Application) -> dict[str, Any]:
+    """What the server is told about its start."""
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await lifecycle({"type": "lifespan", "app": application}, receive, send)
+    (message,) = sent
+    return message
+
+
+class Connection:
+    """One of uvicorn's; `kind` is the attribute by which an HTTP connection is known."""
+
+    def __init__(self, kind: str) -> None:
+        setattr(self, kind, None)
+        self.shut = False
+
+    def shutdown(self) -> None:
+        self.shut = True
+
+
+def _look(lifecycle: Any, *connections: Connection) -> None:
+    """Let the middleware look at its surroundings once."""
+
+    async def once() -> None:
+        server = SimpleNamespace(server_state=SimpleNamespace(connections=set(connections)))
+        task = asyncio.create_task(lifecycle.watch(server))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+
+    asyncio.run(once())
+
+
+@pytest.fixture
+def no_pause(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = asyncio.sleep
+
+    async def sleep(_: float) -> None:
+        await real(0)
+
+    monkeypatch.setattr(module.asyncio, "sleep", sleep)
+
+
+@pytest.mark.usefixtures("no_pause")
+def test_answers_close_their_connection_from_the_first_word_on(make: Make, module: ModuleType) -> None:
+    lifecycle = make(Application())
+    _look(lifecycle)
+    assert asyncio.run(_exchange(lifecycle, "/v1/models"))[0]["headers"] == []
+    module.WORD.write_text("leaving")
+    kept = Connection("cycle")
+    _look(lifecycle, kept)
+    assert asyncio.run(_exchange(lifecycle, "/v1/models"))[0]["headers"] == [(b"connection", b"close")]
+    assert not kept.shut, "an idle connection is still welcome"
+
+
+@pytest.mark.usefixtures("no_pause")
+def test_connections_close_at_the_second_word_but_not_websockets(make: Make, module: ModuleType) -> None:
+    lifecycle = make(Application())
+    module.WORD.write_text("close")
+    kept, websocket = Connection("cycle"), Connection("handshake")
+    _look(lifecycle, kept, websocket)
+    assert kept.shut
+    assert not websocket.shut
+
+
+def test_a_word_of_the_container_before_is_forgotten(make: Make, module: ModuleType) -> None:
+    module.WORD.write_text("close")
+    application = Application()
+    assert asyncio.run(_start(make(application), application)) == {"type": "lifespan.startup.complete"}
+    assert not module.WORD.exists()
+
+
+WARMUP = {"path": "/v1/chat/completions", "body": {"model": "m", "messages": []}}
+
+
+@pytest.mark.parametrize("keys", [None, ["first", "second"]])
+def test_the_warm_up_asks_once_with_the_key_before_the_start_is_complete(
+    make: Make, monkeypatch: pytest.MonkeyPatch, keys: list[str] | None
+) -> None:
+    monkeypatch.setenv("VLLM_API_KEY", "from-environment")
+    application = Application()
+    application.state.args.api_key = keys
+    assert asyncio.run(_start(make(application, warmup=WARMUP), application)) == {"type": "lifespan.startup.complete"}
+    ((path, headers, body),) = application.asked
+    assert (path, body) == (WARMUP["path"], WARMUP["body"])
+    assert headers["authorization"] == f"Bearer {keys[0] if keys else 'from-environment'}"
+
+
+def test_without_a_key_the_warm_up_sends_none(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VLLM_API_KEY", raising=False)
+    application = Application()
+    asyncio.run(_start(make(application, warmup=WARMUP), application))
+    assert "authorization" not in application.asked[0][1]
+
+
+def test_a_failed_warm_up_ends_the_start_with_the_answer_in_the_last_state(make: Make, module: ModuleType) -> None:
+    application = Application(404, b'{"message": "no such model"}')
+    message = asyncio.run(_start(make(application, warmup=WARMUP), application))
+    assert message["type"] == "lifespan.startup.failed"
+    assert message["message"] == module.TERMINATION_LOG.read_text()
+    assert "POST /v1/chat/completions was answered with 404" in message["message"]
+    assert "no such model" in message["message"]
+
+
+def test_a_warm_up_that_raises_ends_the_start_too(make: Make) -> None:
+    class Broken(Application):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "http":
+                raise ValueError("no engine")
+            await super().__call__(scope, receive, send)
+
+    application = Broken()
+    message = asyncio.run(_start(make(application, warmup=WARMUP), application))
+    assert message["type"] == "lifespan.startup.failed"
+    assert "no engine" in message["message"]
+
+
+RUNNING, COUNT, CACHE = (
+    "vllm:num_requests_running",
+    "vllm:iteration_tokens_total_count",
+    "vllm:kv_cache_usage_perc",
+)
+
+
+def _looks(lifecycle: Any, number: int, unanswered: int = 0) -> bool:
+    for _ in range(number):
+        lifecycle.stall.look(unanswered)
+    return bool(lifecycle.stall.found)
+
+
+def test_an_engine_that_runs_requests_without_a_step_is_stalled(make: Make, registry: Registry) -> None:
+    lifecycle = make(Application(), stallTimeoutSeconds=5)
+    registry.engines["0"] = {RUNNING: 2, COUNT: 10, CACHE: 0.1}
+    assert not _looks(lifecycle, 5)
+    assert _looks(lifecycle, 1)
+    assert asyncio.run(_exchange(lifecycle, "/llm/health"))[0]["status"] == 503
+    assert asyncio.run(_exchange(lifecycle, "/v1/models"))[0]["status"] == 200
+    registry.engines["0"][COUNT] = 11
+    assert not _looks(lifecycle, 1), "a step is a step, however late"
+    assert asyncio.run(_exchange(lifecycle, "/health"))[0]["status"] == 200
+
+
+@pytest.mark.parametrize("metric", [COUNT, CACHE])
+def test_a_busy_engine_is_never_stalled(make: Make, registry: Registry, metric: str) -> None:
+    lifecycle = make(Application(), stallTimeoutSeconds=2)
+    for step in range(50):  # a long prompt fills the cache for many steps before its first token
+        registry.engines["0"] = {RUNNING: 256, COUNT: 10, CACHE: 0.1} | {metric: 11 + step}
+        assert not _looks(lifecycle, 1)
+
+
+def test_an_idle_engine_is_not_stalled_unless_a_request_waits_for_it(make: Make, registry: Registry) -> None:
+    lifecycle = make(Application(), stallTimeoutSeconds=5)
+    registry.engines["0"] = {RUNNING: 0, COUNT: 10}
+    assert not _looks(lifecycle, 50)
+    assert _looks(lifecycle, 6, unanswered=1)
+
+
+def test_one_stalled_engine_is_seen_beside_one_that_moves(make: Make, registry: Registry) -> None:
+    lifecycle = make(Application(), stallTimeoutSeconds=5)
+    found = []
+    for step in range(7):
+        registry.engines = {"0": {RUNNING: 1, COUNT: step}, "1": {RUNNING: 1, COUNT: 10}}
+        found.append(_looks(lifecycle, 1))
+    assert found == [False] * 5 + [True] * 2
+
+
+def test_a_timeout_of_zero_never_finds_a_stall(make: Make, registry: Registry) -> None:
+    registry.engines["0"] = {RUNNING: 2, COUNT: 10}
+    assert not _looks(make(Application(), stallTimeoutSeconds=0), 1000)
+
+
+def test_requests_wait_until_the_first_byte_of_their_answer(make: Make) -> None:
+    waiting: list[int] = []
+
+    class Slow(Application):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            waiting.append(lifecycle.unanswered)
+            await super().__call__(scope, receive, send)
+            waiting.append(lifecycle.unanswered)
+
+    lifecycle = make(Slow())
+    asyncio.run(_exchange(lifecycle, "/v1/completions", "POST"))
+    asyncio.run(_exchange(lifecycle, "/v1/models"))
+    assert waiting == [1, 0, 0, 0]
+
+
+def test_a_request_that_fails_no_longer_waits(make: Make) -> None:
+    class Broken(Application):
+        async def __call__(self, *_: Any) -> None:
+            raise ValueError(f"{lifecycle.unanswered} waits")
+
+    lifecycle = make(Broken())
+    with pytest.raises(ValueError, match="1 waits"):
+        asyncio.run(_exchange(lifecycle, "/v1/completions", "POST"))
+    assert lifecycle.unanswered == 0
+
+
+def _settings(tmp_path: Path, values: dict[str, Any]) -> dict[str, Any]:
+    file = tmp_path / "values.yaml"
+    file.write_text(yaml.safe_dump(values))
+    config = helm.render(file).objects.one("ConfigMap", "test-lifecycle")
+    return dict(json.loads(config.body["data"]["settings.json"]))
+
+
+def test_the_chart_writes_the_settings(tmp_path: Path) -> None:
+    assert _settings(tmp_path, {}) == {"stallTimeoutSeconds": 600}
+    chat = _settings(tmp_path, {"warmup": {"enabled": True}, "server": {"stallTimeoutSeconds": 0}})
+    assert chat["stallTimeoutSeconds"] == 0
+    assert chat["warmup"]["path"] == "/v1/chat/completions"
+    assert chat["warmup"]["body"]["model"] == "Qwen/Qwen3-0.6B"
+    own = _settings(tmp_path, {"warmup": {"enabled": True, "request": {"path": "/v1/x", "body": {"model": "adapter"}}}})
+    assert own["warmup"]["path"] == "/v1/x"
+    assert own["warmup"]["body"]["model"] == "adapter"
+    assert own["warmup"]["body"]["messages"]
