@@ -113,26 +113,30 @@ class Load:
         return self.report
 
     def _ask_on(self, stream: Stream) -> None:
-        kept = httpx.Client(timeout=_TIMEOUT_SECONDS) if stream.mode == "reused" else None
-        while not self._stop.is_set():
-            client = kept or httpx.Client(timeout=_TIMEOUT_SECONDS)
-            outcome = Outcome(stream.mode, time.monotonic() - self.started)
-            try:
-                for _ in self._pieces(client, stream.max_tokens):
-                    outcome.first_token = outcome.first_token or self._seconds_since(outcome)
-                    self._hear()
-            except (httpx.HTTPError, ValueError) as error:
-                outcome.failure = f"{type(error).__name__}: {error}"
-            if not kept:
-                client.close()
-            outcome.seconds = self._seconds_since(outcome)
-            with self._lock:
-                self.report.outcomes.append(outcome)
-            if outcome.failure:
-                self._stop.wait(0.2)  # a server that refuses must not be asked a thousand times a second
-            else:
-                self._answered.set()
-            self._stop.wait(stream.pause)
+        with httpx.Client(timeout=_TIMEOUT_SECONDS) as kept:
+            while not self._stop.is_set():
+                if stream.mode == "reused":
+                    outcome = self._ask(kept, stream)
+                else:
+                    with httpx.Client(timeout=_TIMEOUT_SECONDS) as fresh:
+                        outcome = self._ask(fresh, stream)
+                with self._lock:
+                    self.report.outcomes.append(outcome)
+                if not outcome.failure:
+                    self._answered.set()
+                # a server that refuses must not be asked a thousand times a second
+                self._stop.wait(max(stream.pause, 0.2 if outcome.failure else 0))
+
+    def _ask(self, client: httpx.Client, stream: Stream) -> Outcome:
+        outcome = Outcome(stream.mode, time.monotonic() - self.started)
+        try:
+            for _ in self._pieces(client, stream.max_tokens):
+                outcome.first_token = outcome.first_token or self._seconds_since(outcome)
+                self._hear()
+        except (httpx.HTTPError, ValueError) as error:
+            outcome.failure = f"{type(error).__name__}: {error}"
+        outcome.seconds = self._seconds_since(outcome)
+        return outcome
 
     def _seconds_since(self, outcome: Outcome) -> float:
         return time.monotonic() - self.started - outcome.started

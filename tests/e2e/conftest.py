@@ -23,6 +23,7 @@ from scripts.load import Report
 from scripts.release import NODE_PORT_VALUES, Release
 
 RELEASE = Release("vllm", "vllm-e2e")
+DELAY_SECONDS = 8  # shorter than the chart's default, as no load balancer has to learn of a change here
 FILES = [ROOT / "values" / "cpu.yaml"]
 _ROWS: list[dict[str, Any]] = []
 
@@ -65,9 +66,10 @@ def record() -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def values() -> dict[str, Any]:
-    """What the tests lay over values/cpu.yaml: the cluster's own model, and a port on 127.0.0.1."""
+    """What the tests lay over values/cpu.yaml: the cluster's own model, a port on 127.0.0.1, a short drain delay."""
     uri = preload.model()
-    return NODE_PORT_VALUES | {"model": {"name": MODEL} | ({"uri": uri} if uri else {})}
+    model = {"name": MODEL} | ({"uri": uri} if uri else {})
+    return NODE_PORT_VALUES | {"model": model, "drain": {"delaySeconds": DELAY_SECONDS}}
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from e2e.conftest import DELAY_SECONDS
 from e2e.ends import Ends
 
 from scripts import cluster, preload
@@ -11,8 +12,6 @@ from scripts.demo import MODEL
 from scripts.load import MODES, Load, Report, Stream, under_load
 from scripts.release import Release, base_url
 
-DELAY_SECONDS = 8
-DRAIN = {"delaySeconds": DELAY_SECONDS}
 #: Short answers; a kept connection that is idle for longer than the delay; answers that take longer than the delay.
 STREAMS = [Stream("new"), Stream("reused"), Stream("reused", pause=DELAY_SECONDS + 4), Stream("new", max_tokens=400)]
 KILLED = 137
@@ -36,9 +35,9 @@ def _last_end(report: Report, load_started: float, until: float) -> float:
 
 
 def test_a_rolling_update_of_one_server_with_surge(install: Install, ends: Ends, record: Record) -> None:
-    install(drain=DRAIN)
+    install()
     with under_load(_streams()) as load:
-        install(drain=DRAIN, podAnnotations={"example.com/round": "1"})
+        install(podAnnotations={"example.com/round": "1"})
     record("rolling update, 1 replica, surge", load.report)
     _nothing_lost(load.report)
     assert KILLED not in ends.exit_codes.values()
@@ -46,16 +45,16 @@ def test_a_rolling_update_of_one_server_with_surge(install: Install, ends: Ends,
 
 def test_a_rolling_update_of_two_servers_without_surge(install: Install, ends: Ends, record: Record) -> None:
     strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
-    install(drain=DRAIN, replicas=2, strategy=strategy)
+    install(replicas=2, strategy=strategy)
     with under_load(_streams()) as load:
-        install(drain=DRAIN, replicas=2, strategy=strategy, podAnnotations={"example.com/round": "2"})
+        install(replicas=2, strategy=strategy, podAnnotations={"example.com/round": "2"})
     record("rolling update, 2 replicas, no surge", load.report)
     _nothing_lost(load.report)
     assert KILLED not in ends.exit_codes.values()
 
 
 def test_deleting_one_of_two_pods(install: Install, release: Release, ends: Ends, record: Record) -> None:
-    install(drain=DRAIN, replicas=2)
+    install(replicas=2)
     name = release.pods()[0]["metadata"]["name"]
     with under_load(_streams()) as load:
         deleted = time.monotonic()
@@ -69,9 +68,9 @@ def test_deleting_one_of_two_pods(install: Install, release: Release, ends: Ends
 
 
 def test_scaling_down_from_two_to_one(install: Install, ends: Ends, record: Record) -> None:
-    install(drain=DRAIN, replicas=2)
+    install(replicas=2)
     with under_load(_streams()) as load:
-        install(drain=DRAIN, replicas=1)
+        install(replicas=1)
     record("scaled down from 2 to 1", load.report)
     _nothing_lost(load.report)
     assert KILLED not in ends.exit_codes.values()
@@ -86,7 +85,7 @@ def test_draining_a_node(install: Install, release: Release, ends: Ends, record:
         "whenUnsatisfiable": "ScheduleAnyway",
         "labelSelector": {"matchLabels": {"app.kubernetes.io/instance": release.name}},
     }
-    install(drain=DRAIN, replicas=2, podDisruptionBudget={"enabled": True}, topologySpreadConstraints=[spread])
+    install(replicas=2, podDisruptionBudget={"enabled": True}, topologySpreadConstraints=[spread])
     node = release.pods()[0]["spec"]["nodeName"]
     try:
         with under_load(_streams()) as load:
@@ -104,7 +103,7 @@ def test_draining_a_node(install: Install, release: Release, ends: Ends, record:
 def test_a_pod_that_is_still_loading_is_gone_soon(
     install: Install, release: Release, ends: Ends, record: Record, seconds: int
 ) -> None:
-    install(drain=DRAIN, replicas=1)
+    install(replicas=1)
     serving = {pod["metadata"]["name"] for pod in release.pods()}
     release.kubectl("scale", f"deployment/{release.name}", "--replicas=2")
     (name,) = release.await_running(2) - serving
