@@ -6,6 +6,7 @@ import threading
 import time
 
 from kubernetes import client, config, watch
+from urllib3.exceptions import ProtocolError
 
 from scripts.release import Release
 
@@ -24,6 +25,7 @@ class Ends:
         self._core = client.CoreV1Api(config.new_client_from_config(kubeconfig))
         self._release = release
         self._watch = watch.Watch()
+        self._stopping = False
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Ends:
@@ -31,15 +33,25 @@ class Ends:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._stopping = True
         self._watch.stop()
+        self._thread.join()
 
     def _run(self) -> None:
+        while not self._stopping:
+            try:
+                self._follow()
+            except ProtocolError:  # as `stop` cuts the answer, and as the API server does now and then
+                continue
+
+    def _follow(self) -> None:
         selector = f"app.kubernetes.io/instance={self._release.name}"
         pods = self._core.list_namespaced_pod
         for event in self._watch.stream(pods, self._release.namespace, label_selector=selector):
             pod = event["object"]
             for status in pod.status.container_statuses or []:
-                if ended := status.state.terminated:
+                ended = status.state.terminated
+                if ended and ended.started_at:  # one that was deleted before it ran has a made-up exit code
                     self.exit_codes[pod.metadata.name] = ended.exit_code
             if event["type"] == "DELETED":
                 self.gone[pod.metadata.name] = time.monotonic()
