@@ -159,11 +159,22 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
             ("vllm:num_request_waiting, which vLLM does not have", "a name that /metrics lists"),
         ),
     ],
-    "hpaCpu": [
+    "hpaTarget": [
         (
             {"autoscaling": {"hpa": {"enabled": True, "metric": "cpu"}}},
             ("autoscaling.hpa.metric is cpu", "set resources.requests.cpu"),
-        )
+        ),
+        (
+            {
+                "autoscaling": {"hpa": {"enabled": True, "metric": "cpu", "targetPerReplica": 0.8}},
+                "resources": {"requests": {"cpu": 4}},
+            },
+            ("autoscaling.hpa.targetPerReplica is 0.8", "write 80"),
+        ),
+        (
+            {"autoscaling": {"hpa": {"enabled": True, "metric": "kvCache", "targetPerReplica": 80}}},
+            ("autoscaling.hpa.targetPerReplica is 80", "write 0.8"),
+        ),
     ],
     "scaleToZero": [
         ({"autoscaling": {"keda": {**KEDA, "minReplicas": 0}}}, ("minReplicas is 0", "autoscaling.keda.query")),

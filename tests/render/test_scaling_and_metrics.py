@@ -157,6 +157,7 @@ def test_an_autoscaler_owns_the_number_of_replicas(name: str) -> None:
     assert deployment.lacks("spec", "replicas")
     text = helm.notes(values)
     assert "by 1 to 3 " in text
+    assert ("ConfigMap test-adapter-config" in text) == (name == "hpa")
     assert f"--timeout {3 * deployment.at('spec', 'progressDeadlineSeconds')}s" in text
     assert not helm.render({}).objects.one("Deployment").lacks("spec", "replicas")
 

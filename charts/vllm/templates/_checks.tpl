@@ -29,7 +29,7 @@
   "autoscalingRange"
   "kedaServer"
   "kedaQuery"
-  "hpaCpu"
+  "hpaTarget"
   "scaleToZero"
   "missingApi"
   "engineArgs"
@@ -287,11 +287,21 @@ autoscaling.keda.query reads {{ $name }}, which vLLM does not have: write a name
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.hpaCpu: a share of the CPU request is followed only where there is one. */ -}}
-{{- define "vllm.check.hpaCpu" -}}
-{{- $hpa := .Values.autoscaling.hpa -}}
-{{- if and $hpa.enabled (eq $hpa.metric "cpu") (not ((.server.resources).requests).cpu) (not ((.server.resources).limits).cpu) -}}
+{{- /* vllm.check.hpaTarget: what the HPA follows can be measured, and its target reached. */ -}}
+{{- define "vllm.check.hpaTarget" -}}
+{{- $resources := .server.resources | default dict -}}
+{{- with .Values.autoscaling.hpa -}}
+{{- $target := include "vllm.scalar" .targetPerReplica -}}
+{{- if and .enabled (eq .metric "cpu") -}}
+{{- if not (or ($resources.requests).cpu ($resources.limits).cpu) -}}
 autoscaling.hpa.metric is cpu, but the server asks for no CPU, so that there is no share of it: set resources.requests.cpu, or autoscaling.hpa.metric to waiting.
+{{ end -}}
+{{- if not (regexMatch "^[0-9]+$" $target) -}}
+autoscaling.hpa.targetPerReplica is {{ $target }}, but for cpu it is a whole number of percent: write 80 for four fifths.
+{{- end -}}
+{{- else if and .enabled (eq .metric "kvCache") (gt (float64 .targetPerReplica) 1.0) -}}
+autoscaling.hpa.targetPerReplica is {{ $target }}, but for kvCache it is a share of at most 1: write 0.8 for four fifths.
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
