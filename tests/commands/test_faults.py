@@ -82,6 +82,23 @@ def test_tools_without_go_say_where_to_get_them(
         tools.find("kind")
 
 
+def test_promtool_comes_from_the_path_else_from_debian(
+    empty_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "CACHE", tmp_path / "cache")
+    with pytest.raises(
+        UserError, match=r"promtool isn't installed, nor is this Debian.*https://prometheus\.io/download"
+    ):
+        tools.find("promtool")
+    _program(empty_path, "apt-get", "/bin/touch prometheus_1_all.deb")
+    _program(empty_path, "dpkg", '/bin/mkdir -p "$3/usr/bin"; echo promtool > "$3/usr/bin/promtool"')
+    found = tools.find("promtool")
+    assert found == tmp_path / "cache" / "tools" / "promtool-debian" / "promtool"
+    assert found.read_text() == "promtool\n"
+    _program(empty_path, "promtool", "echo promtool, version 2.53.3")
+    assert tools.find("promtool") == empty_path / "promtool"
+
+
 def test_a_tool_on_the_path_that_is_too_old_is_not_used(
     empty_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -126,6 +126,23 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
             ("metrics.podMonitor and metrics.scrapeAnnotations", "leave one enabled"),
         )
     ],
+    "objectives": [
+        (
+            {"metrics": {"rules": {"enabled": True, "timeToFirstToken": {"seconds": 3}}}},
+            ("metrics.rules.timeToFirstToken.seconds is 3", "1, 2.5, 5,", "choose one of these"),
+        ),
+        (
+            {
+                "metrics": {"rules": {"enabled": True}},
+                "engine": {"args": {"custom-histogram-buckets": {"inter_token_latency": [0.2, 1]}}},
+            },
+            ("metrics.rules.interTokenLatency.seconds is 0.1", "up to 0.2, 1: choose"),
+        ),
+        (
+            {"metrics": {"rules": {"enabled": True, "interTokenLatency": {"objective": 0.9}}}},
+            ("metrics.rules.interTokenLatency.objective is 0.9", "could never fire", "0.94 or more"),
+        ),
+    ],
     "autoscalers": [
         (
             {"autoscaling": {"hpa": {"enabled": True}, "keda": KEDA}},
@@ -139,6 +156,33 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
         )
     ],
     "kedaServer": [({"autoscaling": {"keda": {"enabled": True}}}, ("set autoscaling.keda.serverAddress",))],
+    "kedaQuery": [
+        (
+            {"autoscaling": {"keda": {**KEDA, "query": "max(vllm:gpu_cache_usage_perc)"}}},
+            ("autoscaling.keda.query reads vllm:gpu_cache_usage_perc", "write vllm:kv_cache_usage_perc"),
+        ),
+        (
+            {"autoscaling": {"keda": {**KEDA, "query": "vllm:num_request_waiting + vllm:num_requests_waiting"}}},
+            ("vllm:num_request_waiting, which vLLM does not have", "a name that /metrics lists"),
+        ),
+    ],
+    "hpaTarget": [
+        (
+            {"autoscaling": {"hpa": {"enabled": True, "metric": "cpu"}}},
+            ("autoscaling.hpa.metric is cpu", "set resources.requests.cpu"),
+        ),
+        (
+            {
+                "autoscaling": {"hpa": {"enabled": True, "metric": "cpu", "targetPerReplica": 0.8}},
+                "resources": {"requests": {"cpu": 4}},
+            },
+            ("autoscaling.hpa.targetPerReplica is 0.8", "write 80"),
+        ),
+        (
+            {"autoscaling": {"hpa": {"enabled": True, "metric": "kvCache", "targetPerReplica": 80}}},
+            ("autoscaling.hpa.targetPerReplica is 80", "write 0.8"),
+        ),
+    ],
     "scaleToZero": [
         ({"autoscaling": {"keda": {**KEDA, "minReplicas": 0}}}, ("minReplicas is 0", "autoscaling.keda.query")),
         (
@@ -149,6 +193,7 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
     "missingApi": [
         ({"autoscaling": {"keda": KEDA}}, ("autoscaling.keda.enabled", "keda.sh/v1alpha1", "install KEDA")),
         ({"metrics": {"serviceMonitor": {"enabled": True}}}, ("metrics.serviceMonitor", "Prometheus Operator")),
+        ({"metrics": {"rules": {"enabled": True}}}, ("metrics.rules.enabled is true", "Prometheus Operator")),
     ],
     "engineArgs": [
         ({"engine": {"args": {"port": "(set by the chart: set server.port)"}}}, ("engine.args.port", "server.port")),
@@ -236,6 +281,29 @@ def test_all_failing_checks_speak_at_once() -> None:
     with pytest.raises(helm.HelmError) as failure:
         helm.render({"model": {"uri": "x"}, "service": {"type": "NodePort"}})
     assert failure.value.text.count("[check ") == 2
+
+
+def test_rules_in_a_config_map_need_no_operator() -> None:
+    helm.render({"metrics": {"rules": {"enabled": True, "kind": "ConfigMap"}}}, **LIVE["missingApi"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("objective", [0, 1, 99, -0.5])
+def test_an_objective_is_a_share(objective: float) -> None:
+    with pytest.raises(helm.HelmError, match=r"objective"):
+        helm.render({"metrics": {"rules": {"enabled": True, "timeToFirstToken": {"objective": objective}}}})
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "sum(rate(vllm:iteration_tokens_total_sum[1m])) / sum(rate(vllm:iteration_tokens_total_count[1m]))",
+        "sum(rate(vllm:spec_decode_num_drafts_total[1m]))",
+        "max(vllm:lora_requests_info)",
+        "sum(rate(gateway_requests_total[1m]))",
+    ],
+)
+def test_a_query_may_read_all_that_vllm_has_and_what_others_have(query: str) -> None:
+    helm.render({"autoscaling": {"keda": {**KEDA, "query": query}}})
 
 
 def test_image_volumes_are_not_refused_offline_nor_on_a_new_cluster() -> None:

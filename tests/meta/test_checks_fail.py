@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from harness import helm, kubernetes_api, pod_security, references, vllm_arguments
+from harness import helm, kubernetes_api, pod_security, promql, references, vllm_arguments
 from harness.findings import Finding, report
 from harness.objects import Manifest, Objects
 
@@ -21,7 +21,11 @@ Change = Callable[[Manifest], Any]
 VALUES: dict[str, Any] = {
     "podDisruptionBudget": {"enabled": True},
     "networkPolicy": {"enabled": True},
-    "metrics": {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}},
+    "metrics": {
+        "serviceMonitor": {"enabled": True},
+        "podMonitor": {"enabled": True},
+        "rules": {"enabled": True},
+    },
     "autoscaling": {"keda": {"enabled": True, "serverAddress": "http://prometheus:9090"}},
     "checks": {"disabled": {"metricsOnce": True}},
 }
@@ -106,6 +110,8 @@ def test_each_control_of_the_restricted_standard_is_seen(change: Change, words: 
         ("NetworkPolicy", merge("spec", ingres=[]), "ingres"),
         ("ServiceMonitor", drop("spec", "selector"), "selector"),
         ("PodMonitor", merge("spec", endpoints=[]), "endpoints"),
+        ("PrometheusRule", merge("spec", "groups", 0, "rules", 0, alert="a"), "valid under each of"),
+        ("PrometheusRule", merge("spec", "groups", 0, "rules", 0, severity="a"), "severity"),
         ("ScaledObject", merge("spec", maxReplicaCount="4"), "maxReplicaCount"),
         ("ScaledObject", drop("spec", "triggers"), "triggers"),
     ],
@@ -228,3 +234,81 @@ def test_a_report_names_object_template_path_and_command() -> None:
     assert "Deployment/test (vllm/templates/deployment.yaml) at spec.replicas: is wrong" in text
     assert """echo '{"replicas": 2}' | helm template test charts/vllm""" in text
     assert not report([], rendered.command)
+
+
+# -- queries
+
+KNOWN = promql.known_metrics("0.32.0")
+PARTIAL = 'sum(rate(http_requests_total{status="5xx"}[5m])) / on () sum(rate(http_requests_total[5m]))'
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("sum(rate(vllm:num_requests_waiting[5m])", "does not parse"),
+        ("sum(rate(vllm:generation_tokens_total))", "does not parse"),
+        ("vllm:num_requests_waiting{pod=~}", "does not parse"),
+        ("max(vllm:gpu_cache_usage_perc)", "nobody exposes vllm:gpu_cache_usage_perc"),
+        ("sum(rate(vllm:time_to_first_token_seconds[5m]))", "nobody exposes vllm:time_to_first_token_seconds"),
+        ("rate(vllm:time_to_first_token_seconds_created[5m])", "nobody exposes"),
+        (f"{PARTIAL} > 0 unless invented", "nobody exposes invented"),
+        ("max_over_time(sum(invented)[1h:5m])", "nobody exposes invented"),
+        ("-invented", "nobody exposes invented"),
+        ('{__name__="invented"}', "nobody exposes invented"),
+        ("release:recorded:sum", "nobody exposes release:recorded:sum"),
+        ('vllm:num_requests_waiting{status="5xx"}', "vllm:num_requests_waiting has no label status"),
+        ('kube_pod_created{phase="Running"}', "kube_pod_created has no label phase"),
+        ('rate(vllm:inter_token_latency_seconds_bucket{le="0.12"}[5m])', "has no bucket 0.12"),
+        ('rate(vllm:time_to_first_token_seconds_bucket{le="1"}[5m])', "has no bucket 1"),
+    ],
+)
+def test_a_query_that_reads_what_is_not_there_is_seen(query: str, words: str) -> None:
+    (problem,) = promql.problems(query, KNOWN, {"release:other:sum"})
+    assert words in problem
+
+
+def test_a_query_of_what_is_there_passes() -> None:
+    buckets = 'sum by (le) (rate(vllm:time_to_first_token_seconds_bucket{namespace="a",pod=~"b"}[5m]))'
+    for query in (PARTIAL, f"histogram_quantile(0.99, {buckets})", "release:recorded:sum > 5", "absent(up == 1)"):
+        assert not promql.problems(query, KNOWN, {"release:recorded:sum"})
+
+
+@pytest.mark.parametrize(
+    ("values", "where"),
+    [
+        ({"metrics": {"rules": {"enabled": True}}}, "PrometheusRule"),
+        ({"metrics": {"rules": {"enabled": True, "kind": "ConfigMap"}}}, "ConfigMap/test-rules"),
+        ({"metrics": {"dashboard": {"enabled": True}}}, "ConfigMap/test-dashboard"),
+        ({"autoscaling": {"keda": {"enabled": True, "serverAddress": "http://p:9090"}}}, "ScaledObject"),
+        ({"autoscaling": {"hpa": {"enabled": True}}}, "ConfigMap/test-adapter-config"),
+    ],
+)
+def test_an_invented_metric_is_seen_wherever_queries_stand(values: dict[str, Any], where: str) -> None:
+    text = helm.render(values).text.replace("vllm:num_requests_waiting", "vllm:queue_size")
+    found = promql.findings(Objects.parse(text), "0.32.0")
+    assert found
+    assert all(where in str(item) and "nobody exposes vllm:queue_size" in str(item) for item in found)
+
+
+def test_a_trigger_may_read_what_others_expose() -> None:
+    keda = {"enabled": True, "serverAddress": "http://p:9090", "query": "sum(gateway_queue)"}
+    assert not promql.findings(helm.render({"autoscaling": {"keda": keda}}).objects, "0.32.0")
+
+
+def test_metrics_are_read_from_a_page_of_metrics() -> None:
+    page = """# HELP a_seconds Some "text".
+# TYPE a_seconds histogram
+a_seconds_bucket{engine="0",le="0.5",model_name="a\\"b,c"} 1.0
+a_seconds_bucket{engine="0",le="+Inf",model_name="a"} 2.0
+a_seconds_count{engine="0",model_name="a"} 2.0
+a_seconds_sum{engine="0",model_name="a"} 1e-05
+# TYPE b_total counter
+b_total 2.0
+"""
+    labels = frozenset(["engine", "model_name"])
+    assert promql.parse_metrics(page) == {
+        "a_seconds_bucket": promql.Metric("histogram", labels | {"le"}, ("0.5", "+Inf")),
+        "a_seconds_count": promql.Metric("histogram", labels),
+        "a_seconds_sum": promql.Metric("histogram", labels),
+        "b_total": promql.Metric("counter", frozenset()),
+    }

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from harness import helm, kubernetes_api, pod_security, references, vllm_arguments
+from harness import helm, kubernetes_api, pod_security, promql, references, vllm_arguments
 from harness.findings import Finding
 from harness.helm import CHART, Rendered
 from harness.objects import Container, Manifest, containers, pod_spec
@@ -49,6 +49,10 @@ def test_vllm_takes_every_argument(value_set: ValueSet, rendered: Rendered) -> N
             assert arguments[len(arguments) - len(raw) :] == raw
             checked = arguments[: len(arguments) - len(raw)]
             assert not vllm_arguments.parser(app_version()).problems(checked), rendered.command
+
+
+def test_every_query_reads_what_is_there(rendered: Rendered, clean: Clean) -> None:
+    clean(promql.findings(rendered.objects, app_version()), rendered)
 
 
 def test_every_name_leads_somewhere(value_set: ValueSet, rendered: Rendered, clean: Clean) -> None:

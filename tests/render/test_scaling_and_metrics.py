@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from harness import helm
+from harness import go_yaml, helm
+from harness.objects import Objects
 
 TEMPLATE = ("spec", "template", "metadata")
 LABELS = {"app.kubernetes.io/name": "vllm", "app.kubernetes.io/instance": "test"}
@@ -40,51 +41,115 @@ def test_scrape_annotations_follow_the_port_and_give_way_to_the_users() -> None:
     assert annotations() == {**expected, "prometheus.io/port": "9001"}
 
 
+def hpa(**values: Any) -> Objects:
+    """The objects of a release with an HPA."""
+    return helm.render({"autoscaling": {"hpa": {"enabled": True, **values}}}).objects
+
+
+def adapter(objects: Objects) -> dict[str, Any]:
+    """What prometheus-adapter is to be configured with."""
+    config: dict[str, Any] = go_yaml.load(objects.one("ConfigMap", "test-adapter-config").at("data", "config.yaml"))
+    return config
+
+
 def test_an_hpa_reads_the_queue_of_each_pod() -> None:
-    hpa = {
-        "enabled": True,
-        "minReplicas": 2,
-        "maxReplicas": 6,
-        "targetPerReplica": 1048576,
-        "behavior": {"scaleUp": {}},
-    }
-    objects = helm.render({"autoscaling": {"hpa": hpa}}).objects
-    found = objects.one("HorizontalPodAutoscaler")
-    assert found.at("spec") == {
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "test"},
-        "minReplicas": 2,
-        "maxReplicas": 6,
-        "metrics": [
+    found = hpa(minReplicas=2, maxReplicas=6, targetPerReplica=1048576).one("HorizontalPodAutoscaler")
+    assert found.at("spec", "scaleTargetRef") == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "test"}
+    assert (found.at("spec", "minReplicas"), found.at("spec", "maxReplicas")) == (2, 6)
+    assert found.at("spec", "metrics") == [
+        {
+            "type": "Pods",
+            "pods": {
+                "metric": {"name": "vllm_num_requests_waiting"},
+                "target": {"type": "AverageValue", "averageValue": "1048576"},
+            },
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metric", "series", "function", "target"),
+    [
+        ("waiting", "vllm:num_requests_waiting", "sum", "5"),
+        ("running", "vllm:num_requests_running", "sum", "32"),
+        ("kvCache", "vllm:kv_cache_usage_perc", "avg", "0.8"),
+    ],
+)
+def test_the_adapter_serves_what_the_hpa_reads(metric: str, series: str, function: str, target: str) -> None:
+    for kind, rules in (("Pods", "rules"), ("External", "externalRules")):
+        objects = hpa(metric=metric, metricType=kind)
+        source = objects.one("HorizontalPodAutoscaler").at("spec", "metrics", 0, kind.lower())
+        assert source["target"] == {"type": "AverageValue", "averageValue": target}
+        config = adapter(objects)
+        assert list(config) == [rules]
+        (rule,) = config[rules]
+        assert rule["name"] == {"as": source["metric"]["name"]} == {"as": series.replace(":", "_")}
+        assert rule["seriesQuery"].startswith(f"{series}{{")
+        assert f"{function} by (" in rule["metricsQuery"]
+        assert rule["resources"]["overrides"]["namespace"] == {"resource": "namespace"}
+
+
+def test_an_external_metric_is_the_sum_over_this_release_alone() -> None:
+    (rule,) = adapter(hpa(metricType="External"))["externalRules"]
+    pods = 'pod=~"test-[a-z0-9]+-[a-z0-9]{5}"'
+    assert rule["seriesQuery"] == f'vllm:num_requests_waiting{{namespace="models",{pods}}}'
+    assert rule["metricsQuery"] == f"sum(sum by (pod) (<<.Series>>{{<<.LabelMatchers>>,{pods}}}))"
+
+
+def test_an_hpa_follows_cpu_without_an_adapter() -> None:
+    for share, expected in ((0, 80), (60, 60)):
+        values = {
+            "resources": {"requests": {"cpu": 4}},
+            "autoscaling": {"hpa": {"enabled": True, "metric": "cpu", "targetPerReplica": share}},
+        }
+        objects = helm.render(values).objects
+        assert objects.one("HorizontalPodAutoscaler").at("spec", "metrics") == [
             {
-                "type": "Pods",
-                "pods": {
-                    "metric": {"name": "vllm_num_requests_waiting"},
-                    "target": {"type": "AverageValue", "averageValue": "1048576"},
-                },
+                "type": "Resource",
+                "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": expected}},
             }
-        ],
-        "behavior": {"scaleUp": {}},
-    }
+        ]
+        assert not objects.of("ConfigMap")
 
 
-def test_an_hpa_reads_an_external_metric_by_its_labels() -> None:
-    hpa = {"enabled": True, "metricType": "External", "metricName": "queue", "metricLabels": {"team": "a"}}
-    metric = helm.render({"autoscaling": {"hpa": hpa}}).objects.one("HorizontalPodAutoscaler").at("spec", "metrics", 0)
+def test_an_hpa_reads_a_metric_by_its_own_name_and_labels() -> None:
+    objects = hpa(metricType="External", metricName="queue", metricLabels={"team": "a"})
+    metric = objects.one("HorizontalPodAutoscaler").at("spec", "metrics", 0)
     assert metric["type"] == "External"
     assert metric["external"]["metric"] == {"name": "queue", "selector": {"matchLabels": {"team": "a"}}}
+    assert adapter(objects)["externalRules"][0]["name"] == {"as": "queue"}
+
+
+def test_both_autoscalers_scale_up_at_once_and_down_slowly_unless_told_otherwise() -> None:
+    keda = {"enabled": True, "serverAddress": "http://prometheus:9090"}
+    scaled = helm.render({"autoscaling": {"keda": keda}}).objects.one("ScaledObject")
+    behavior = hpa().one("HorizontalPodAutoscaler").at("spec", "behavior")
+    assert behavior["scaleUp"]["stabilizationWindowSeconds"] == 0
+    assert behavior["scaleDown"]["stabilizationWindowSeconds"] == 600
+    assert scaled.at("spec", "advanced", "horizontalPodAutoscalerConfig", "behavior") == behavior
+    own = hpa(behavior={"scaleUp": None, "scaleDown": {"selectPolicy": "Disabled"}})
+    changed = own.one("HorizontalPodAutoscaler").at("spec", "behavior")
+    assert "scaleUp" not in changed
+    assert changed["scaleDown"]["selectPolicy"] == "Disabled"
 
 
 def test_keda_asks_for_the_queue_of_this_release_or_what_it_is_told() -> None:
     keda = {"enabled": True, "serverAddress": "http://prometheus:9090"}
     found = helm.render({"autoscaling": {"keda": keda}}).objects.one("ScaledObject")
-    query = 'sum(vllm:num_requests_waiting{namespace="models",pod=~"test-[a-z0-9]+-[a-z0-9]+"})'
+    query = 'sum(vllm:num_requests_waiting{namespace="models",pod=~"test-[a-z0-9]+-[a-z0-9]{5}"})'
     assert found.at("spec", "triggers", 0) == {
         "type": "prometheus",
-        "metadata": {"serverAddress": "http://prometheus:9090", "query": query, "threshold": "5"},
+        "metadata": {
+            "serverAddress": "http://prometheus:9090",
+            "query": query,
+            "threshold": "5",
+            "activationThreshold": "0",
+        },
     }
-    own = {**keda, "query": "sum(gateway_queue)", "minReplicas": 0}
+    own = {**keda, "query": "sum(gateway_queue)", "minReplicas": 0, "activation": 0.5}
     told = helm.render({"autoscaling": {"keda": own}}).objects.one("ScaledObject")
     assert told.at("spec", "triggers", 0, "metadata", "query") == "sum(gateway_queue)"
+    assert told.at("spec", "triggers", 0, "metadata", "activationThreshold") == "0.5"
     assert told.at("spec", "minReplicaCount") == 0
 
 
@@ -96,6 +161,7 @@ def test_an_autoscaler_owns_the_number_of_replicas(name: str) -> None:
     assert deployment.lacks("spec", "replicas")
     text = helm.notes(values)
     assert "by 1 to 3 " in text
+    assert ("ConfigMap test-adapter-config" in text) == (name == "hpa")
     assert f"--timeout {3 * deployment.at('spec', 'progressDeadlineSeconds')}s" in text
     assert not helm.render({}).objects.one("Deployment").lacks("spec", "replicas")
 

@@ -69,6 +69,17 @@
 {{- with include "vllm.queueLimit" . | int64 -}}
 {{- $own = append $own (dict "name" "max-num-queued-reqs" "value" .) -}}
 {{- end -}}
+{{- with .Values.tracing.endpoint -}}
+{{- $own = append $own (dict "name" "otlp-traces-endpoint" "value" .) -}}
+{{- end -}}
+{{- with .Values.logging -}}
+  {{- if ne .level "INFO" -}}
+  {{- $own = append $own (dict "name" "log-level" "value" .level) -}}
+  {{- end -}}
+  {{- if ne .format "text" -}}
+  {{- $own = append $own (dict "name" "logging-config" "value" (dict "formatter" .format)) -}}
+  {{- end -}}
+{{- end -}}
 {{- range $own -}}
 {{- $args = concat $args (include "vllm.flag" (merge . (dict "flags" $flags)) | fromJsonArray) -}}
 {{- end -}}

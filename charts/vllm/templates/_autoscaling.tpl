@@ -17,7 +17,59 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* vllm.minReplicas: the smallest number of servers that this release may have. */ -}}
+{{- define "vllm.minReplicas" -}}
+{{- with include "vllm.autoscaler" . -}}
+{{- (index $.Values.autoscaling .).minReplicas | int64 -}}
+{{- else -}}
+{{- .Values.replicas | int64 -}}
+{{- end -}}
+{{- end -}}
+
 {{- /* vllm.queueQuery: the PromQL query for the requests that wait in all servers of the release. */ -}}
 {{- define "vllm.queueQuery" -}}
-sum(vllm:num_requests_waiting{namespace="{{ .Release.Namespace }}",pod=~"{{ include "vllm.fullname" . }}-[a-z0-9]+-[a-z0-9]+"})
+sum(vllm:num_requests_waiting{ {{- include "vllm.podMatchers" . -}} })
+{{- end -}}
+
+{{- /* vllm.hpaMetric: what autoscaling.hpa.metric stands for, as a map of series (vLLM's metric; empty for cpu), function (which joins the series of a pod or of the release), name (the adapter's) and target. */ -}}
+{{- define "vllm.hpaMetric" -}}
+{{- $metrics := dict
+  "waiting" (dict "series" "vllm:num_requests_waiting" "function" "sum" "target" 5)
+  "running" (dict "series" "vllm:num_requests_running" "function" "sum" "target" 32)
+  "kvCache" (dict "series" "vllm:kv_cache_usage_perc" "function" "avg" "target" 0.8)
+  "cpu" (dict "series" "" "target" 80)
+-}}
+{{- with .Values.autoscaling.hpa -}}
+{{- $metric := index $metrics .metric -}}
+{{- $_ := set $metric "name" (.metricName | default (replace ":" "_" $metric.series)) -}}
+{{- $_ := set $metric "target" (.targetPerReplica | default $metric.target) -}}
+{{- toYaml $metric -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.adapterConfig: the configuration of prometheus-adapter for the metric of the HPA, as YAML. */ -}}
+{{- define "vllm.adapterConfig" -}}
+{{- $metric := include "vllm.hpaMetric" . | fromYaml -}}
+{{- $series := "<<.Series>>{<<.LabelMatchers>>}" -}}
+{{- if eq .Values.autoscaling.hpa.metricType "Pods" -}}
+rules:
+  - seriesQuery: {{ printf "%s{namespace!=\"\",pod!=\"\"}" $metric.series | quote }}
+    resources:
+      overrides:
+        namespace: {resource: namespace}
+        pod: {resource: pod}
+    name:
+      as: {{ $metric.name }}
+    metricsQuery: {{ printf "%s by (<<.GroupBy>>) (%s)" $metric.function $series | quote }}
+{{- else -}}
+externalRules:
+  # The adapter adds the namespace of the HPA. The sum is divided by the number of servers, so a share is summed, too.
+  - seriesQuery: {{ printf "%s{%s}" $metric.series (include "vllm.podMatchers" .) | quote }}
+    resources:
+      overrides:
+        namespace: {resource: namespace}
+    name:
+      as: {{ $metric.name }}
+    metricsQuery: {{ printf "sum(%s by (pod) (<<.Series>>{<<.LabelMatchers>>,pod=~%q}))" $metric.function (include "vllm.podPattern" .) | quote }}
+{{- end -}}
 {{- end -}}

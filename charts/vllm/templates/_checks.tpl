@@ -25,9 +25,12 @@
   "cache"
   "claimAccess"
   "metricsOnce"
+  "objectives"
   "autoscalers"
   "autoscalingRange"
   "kedaServer"
+  "kedaQuery"
+  "hpaTarget"
   "scaleToZero"
   "missingApi"
   "engineArgs"
@@ -218,13 +221,37 @@ There may be {{ $replicas }} replicas, but the claim of cache.{{ $name }} is {{ 
 {{- /* vllm.check.metricsOnce: one way of scraping is chosen, or each series would be there twice. */ -}}
 {{- define "vllm.check.metricsOnce" -}}
 {{- $chosen := list -}}
-{{- range $name, $way := .Values.metrics -}}
+{{- range $name, $way := omit .Values.metrics "rules" "dashboard" -}}
   {{- if $way.enabled -}}
   {{- $chosen = append $chosen (printf "metrics.%s" $name) -}}
   {{- end -}}
 {{- end -}}
 {{- if gt (len $chosen) 1 -}}
 {{ join " and " $chosen }} are all enabled, and each would scrape the same pods: leave one enabled.
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.objectives: an objective can be measured, as vLLM counts what took up to some bounds, and its fastest alert can fire, as it needs 14.4 times the share that may be slow. */ -}}
+{{- define "vllm.check.objectives" -}}
+{{- if .Values.metrics.rules.enabled -}}
+{{- $own := index (.Values.engine.args | default dict) "custom-histogram-buckets" | default dict -}}
+{{- if kindIs "string" $own -}}
+{{- $own = fromJson $own -}}
+{{- end -}}
+{{- range $name, $histogram := (include "vllm.metrics" . | fromYaml).histograms -}}
+{{- with index $.Values.metrics.rules $name -}}
+{{- $bounds := list -}}
+{{- range index $own $histogram.family | default $histogram.bounds -}}
+{{- $bounds = append $bounds (include "vllm.scalar" .) -}}
+{{- end -}}
+{{- if not (has (include "vllm.scalar" .seconds) $bounds) -}}
+metrics.rules.{{ $name }}.seconds is {{ include "vllm.scalar" .seconds }}, but vLLM counts only what took up to {{ join ", " $bounds }}: choose one of these.
+{{ end -}}
+{{- if lt (float64 .objective) 0.94 -}}
+metrics.rules.{{ $name }}.objective is {{ include "vllm.scalar" .objective }}, and its fastest alert could never fire, as it needs 14.4 times the share that may be slow: raise it to 0.94 or more, with more seconds.
+{{ end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
@@ -257,6 +284,42 @@ autoscaling.keda.enabled is true, but KEDA has nobody to ask: set autoscaling.ke
 {{- end -}}
 {{- end -}}
 
+{{- /* vllm.check.kedaQuery: the query reads metrics that vLLM has. */ -}}
+{{- define "vllm.check.kedaQuery" -}}
+{{- $keda := .Values.autoscaling.keda -}}
+{{- if and $keda.enabled (contains "vllm:" $keda.query) -}}
+{{- $known := include "vllm.metrics" . | fromYaml -}}
+{{- range $name := regexFindAll "vllm:\\w+" $keda.query -1 | uniq -}}
+{{- with index $known.renamed $name -}}
+autoscaling.keda.query reads {{ $name }}, which vLLM no longer has: write {{ . }}.
+{{ else -}}
+{{- $family := regexReplaceAll "_(bucket|count|sum)$" $name "" -}}
+{{- if not (or (has $name $known.names) (and (ne $name $family) (has $family $known.families)) (regexMatch $known.optional $name)) -}}
+autoscaling.keda.query reads {{ $name }}, which vLLM does not have: write a name that /metrics lists, as vllm:num_requests_waiting.
+{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.hpaTarget: what the HPA follows can be measured, and its target reached. */ -}}
+{{- define "vllm.check.hpaTarget" -}}
+{{- $resources := .server.resources | default dict -}}
+{{- with .Values.autoscaling.hpa -}}
+{{- $target := include "vllm.scalar" .targetPerReplica -}}
+{{- if and .enabled (eq .metric "cpu") -}}
+{{- if not (or ($resources.requests).cpu ($resources.limits).cpu) -}}
+autoscaling.hpa.metric is cpu, but the server asks for no CPU, so that there is no share of it: set resources.requests.cpu, or autoscaling.hpa.metric to waiting.
+{{ end -}}
+{{- if not (regexMatch "^[0-9]+$" $target) -}}
+autoscaling.hpa.targetPerReplica is {{ $target }}, but for cpu it is a whole number of percent: write 80 for four fifths.
+{{- end -}}
+{{- else if and .enabled (eq .metric "kvCache") (gt (float64 .targetPerReplica) 1.0) -}}
+autoscaling.hpa.targetPerReplica is {{ $target }}, but for kvCache it is a share of at most 1: write 0.8 for four fifths.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- /* vllm.check.scaleToZero: what brings the first server back is not counted by servers. */ -}}
 {{- define "vllm.check.scaleToZero" -}}
 {{- with .Values.autoscaling.keda -}}
@@ -268,7 +331,9 @@ autoscaling.keda.minReplicas is 0, but the query reads what only a running serve
 
 {{- /* vllm.check.missingApi: a live cluster has the custom resources that are asked for; offline nobody knows. */ -}}
 {{- define "vllm.check.missingApi" -}}
+{{- $rules := .Values.metrics.rules -}}
 {{- $wanted := dict
+  "metrics.rules" (list (and $rules.enabled (eq $rules.kind "PrometheusRule")) "monitoring.coreos.com/v1" "the Prometheus Operator")
   "metrics.serviceMonitor" (list .Values.metrics.serviceMonitor.enabled "monitoring.coreos.com/v1" "the Prometheus Operator")
   "metrics.podMonitor" (list .Values.metrics.podMonitor.enabled "monitoring.coreos.com/v1" "the Prometheus Operator")
   "autoscaling.keda" (list .Values.autoscaling.keda.enabled "keda.sh/v1alpha1" "KEDA")
@@ -303,7 +368,7 @@ engine.args.{{ $name }} is no flag of vLLM: write the flag as vllm serve --help=
 {{- $flags := include "vllm.flags" . | fromYaml -}}
 {{- range $argument := .Values.engine.extraArgs -}}
 {{- $argument = include "vllm.scalar" $argument -}}
-{{- $long := $argument | splitList "=" | first | replace "_" "-" -}}
+{{- $long := $argument | splitList "=" | first | splitList "." | first | replace "_" "-" -}}
 {{- $short := regexFind "^-[a-z]+" $argument | trimPrefix "-" -}}
 {{- $hit := "" -}}
 {{- range $flag := keys $flags.owned | sortAlpha -}}

@@ -35,6 +35,13 @@ valueFrom:
 {{- range .Values.server.apiKey.keys -}}
 {{- $_ := set $env "VLLM_API_KEY" (include "vllm.secretEnv" . | fromYaml) -}}
 {{- end -}}
+{{- with .Values.tracing -}}
+  {{- if .endpoint -}}
+  {{- $_ := set $env "OTEL_SERVICE_NAME" (include "vllm.fullname" $) -}}
+  {{- $_ := set $env "OTEL_RESOURCE_ATTRIBUTES" (printf "service.namespace=%s" $.Release.Namespace) -}}
+  {{- $_ := set $env "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL" .protocol -}}
+  {{- end -}}
+{{- end -}}
 {{- if eq .Values.accelerator.type "cpu" -}}
   {{- /* vLLM would pin its threads to the first cores it sees, the same ones for every server of a node. */ -}}
   {{- $_ := set $env "VLLM_CPU_OMP_THREADS_BIND" "nobind" -}}

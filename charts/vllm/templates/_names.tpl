@@ -53,9 +53,14 @@ annotations:
 {{- end }}
 {{- end -}}
 
+{{- /* vllm.partName: the release's name with a word at its end. Takes a list of root and the word. */ -}}
+{{- define "vllm.partName" -}}
+{{- include "vllm.shorten" (list (printf "%s-%s" (include "vllm.fullname" (first .)) (last .)) 63) -}}
+{{- end -}}
+
 {{- /* vllm.filesName: the name of the ConfigMap with engine.files. */ -}}
 {{- define "vllm.filesName" -}}
-{{- include "vllm.shorten" (list (printf "%s-files" (include "vllm.fullname" .)) 63) -}}
+{{- include "vllm.partName" (list . "files") -}}
 {{- end -}}
 
 {{- /* vllm.lifecycleName: the name of the ConfigMap with the server's middleware. */ -}}

@@ -1,0 +1,71 @@
+"""What the chart knows about metrics agrees with vLLM's own, and alerts, schema and runbooks agree with each other."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from harness import go_yaml, promql
+from harness.helm import CHART, ROOT
+
+from scripts import dashboard
+from scripts.common import app_version
+
+CAPTURE = promql.vllm_metrics(app_version())
+KNOWN: dict[str, Any] = go_yaml.load((CHART / "files" / "metrics.yaml").read_text(encoding="utf-8"))
+RULES: dict[str, Any] = go_yaml.load((CHART / "files" / "rules.yaml").read_text(encoding="utf-8"))
+SCHEMA: dict[str, Any] = go_yaml.load((CHART / "values.schema.yaml").read_text(encoding="utf-8"))
+OBJECTIVES = {key: RULES["objectives"][key] for key in KNOWN["histograms"]}
+ALERTS = sorted([*RULES["alerts"], *(item["alert"] for item in OBJECTIVES.values())])
+
+
+def test_the_charts_names_are_those_of_a_real_metrics_page() -> None:
+    ours = {name: metric for name, metric in CAPTURE.items() if name.startswith("vllm:")}
+    assert set(KNOWN["names"]) == {name for name, metric in ours.items() if metric.type != "histogram"}
+    families = {re.sub("_(bucket|count|sum)$", "", name) for name, metric in ours.items() if metric.type == "histogram"}
+    assert set(KNOWN["families"]) == families
+    assert not KNOWN["renamed"].keys() & CAPTURE.keys()
+    assert not [name for name in CAPTURE if re.search(KNOWN["optional"], name)]
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_an_objective_knows_the_bounds_of_its_histogram(name: str) -> None:
+    bounds = CAPTURE[f"{OBJECTIVES[name]['metric']}_bucket"].bounds
+    assert [float(bound) for bound in bounds[:-1]] == KNOWN["histograms"][name]["bounds"]
+
+
+def test_every_alert_can_be_left_out() -> None:
+    disabled = SCHEMA["properties"]["metrics"]["properties"]["rules"]["properties"]["disabled"]
+    assert list(disabled["properties"]) == ALERTS
+
+
+def test_every_alert_has_a_section_in_the_runbooks_and_every_section_an_alert() -> None:
+    text = (ROOT / "docs" / "runbooks.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## (Vllm\w+)\n(.*?)(?=^## |\Z)", text, flags=re.MULTILINE | re.DOTALL))
+    assert sorted(sections) == ALERTS
+    for name, section in sections.items():
+        for part in ("**Meaning.**", "**Look.**", "**Remedy.**", "**Value.**"):
+            assert part in section, f"{name} lacks {part}"
+        commands = re.search(r"```sh\n(.*?)```", section, flags=re.DOTALL)
+        assert commands, name
+        assert len(commands.group(1).splitlines()) == 3, name
+
+
+def test_a_runbook_names_values_that_exist() -> None:
+    text = (ROOT / "docs" / "runbooks.md").read_text(encoding="utf-8")
+    defaults = go_yaml.load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    named = re.findall(rf"`((?:{'|'.join(defaults)})(?:\.[A-Za-z]\w*)+)(?:\.[a-z]+(?:-[a-z]+)+)?`", text)
+    assert named
+    for path in named:
+        at: Any = defaults
+        for step in path.split("."):
+            assert step in at or at == {}, path
+            at = at.get(step, {})
+
+
+# -- dashboard
+
+
+def test_the_dashboard_is_what_its_source_gives() -> None:
+    assert dashboard.TARGET.read_text(encoding="utf-8") == dashboard.build(), "run `python -m scripts.dashboard`"
