@@ -141,7 +141,6 @@ def test_secrets_reach_the_server_by_reference_only() -> None:
         ("speculative-config", {"b": 1048576, "a": "<x>"}, ['--speculative-config={"a":"<x>","b":1048576}']),
         ("cudagraph-capture-sizes", [1, 1048576], ["--cudagraph-capture-sizes", "1", "1048576"]),
         ("cudagraph-capture-sizes", [], []),
-        ("lora-modules", [{"name": "a", "path": "/a"}], ["--lora-modules", '{"name":"a","path":"/a"}']),
         ("middleware", ["a", "b"], ["--middleware=a", "--middleware=b"]),
         ("allowed-origins", ["*"], ['--allowed-origins=["*"]']),
         ("allowed-origins", [], ["--allowed-origins=[]"]),

@@ -51,6 +51,10 @@
 {{- define "vllm.args" -}}
 {{- $flags := include "vllm.flags" . | fromYaml -}}
 {{- $args := list (include "vllm.modelPath" .) -}}
+{{- if include "vllm.severalKeys" . -}}
+{{- /* In two words: vLLM reads no file that comes as --config=…, and says nothing. */ -}}
+{{- $args = concat $args (list "--config" "/etc/vllm/config/server.yaml") -}}
+{{- end -}}
 {{- $own := list
   (dict "name" "served-model-name" "value" (prepend (.Values.model.aliases | default list) (include "vllm.modelName" .)))
   (dict "name" "port" "value" .Values.server.port)
@@ -58,6 +62,16 @@
 -}}
 {{- with .Values.model.revision -}}
 {{- $own = append $own (dict "name" "revision" "value" .) -}}
+{{- end -}}
+{{- $adapters := list -}}
+{{- range include "vllm.sources" . | fromJsonArray | rest -}}
+{{- $adapters = append $adapters (printf "%s=%s" .adapter .path) -}}
+{{- end -}}
+{{- if or $adapters .Values.model.lora.runtimeUpdates -}}
+{{- $own = append $own (dict "name" "enable-lora" "value" true) -}}
+{{- end -}}
+{{- with $adapters -}}
+{{- $own = append $own (dict "name" "lora-modules" "value" .) -}}
 {{- end -}}
 {{- range $size := list "tensor" "pipeline" "data" -}}
   {{- $value := index $.Values.parallelism $size | int64 -}}
@@ -68,11 +82,27 @@
 {{- with include "vllm.queueLimit" . | int64 -}}
 {{- $own = append $own (dict "name" "max-num-queued-reqs" "value" .) -}}
 {{- end -}}
+{{- with .Values.server.rootPath -}}
+{{- $own = append $own (dict "name" "root-path" "value" .) -}}
+{{- end -}}
+{{- with .Values.server.tls -}}
+{{- $own = concat $own (list
+  (dict "name" "ssl-certfile" "value" "/etc/vllm/tls/tls.crt")
+  (dict "name" "ssl-keyfile" "value" "/etc/vllm/tls/tls.key")
+) -}}
+{{- end -}}
 {{- range $own -}}
 {{- $args = concat $args (include "vllm.flag" (merge . (dict "flags" $flags)) | fromJsonArray) -}}
 {{- end -}}
 {{- /* Probes and scrapes would fill the log. */ -}}
 {{- $given := dict "disable-access-log-for-endpoints" "/health,/metrics,/ping" -}}
+{{- if has (include "vllm.sources" . | fromJsonArray | first).scheme (list "s3" "gs") -}}
+{{- $_ := set $given "load-format" "runai_streamer" -}}
+{{- end -}}
+{{- with .Values.server.tls -}}
+{{- /* A renewed certificate needs no restart. */ -}}
+{{- $_ := set $given "enable-ssl-refresh" true -}}
+{{- end -}}
 {{- range $name, $value := .Values.engine.args -}}
 {{- $_ := set $given $name $value -}}
 {{- end -}}

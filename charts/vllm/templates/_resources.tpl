@@ -86,15 +86,10 @@
   "home" (dict "emptyDir" dict)
   "shm" (dict "emptyDir" (dict "medium" "Memory" "sizeLimit" (include "vllm.sharedMemory" .)))
 -}}
-{{- with include "vllm.modelImage" . -}}
-{{- $_ := set $volumes "model" (dict "image" (dict "reference" . "pullPolicy" $.Values.image.pullPolicy)) -}}
-{{- end -}}
 {{- with .Values.engine.files -}}
 {{- $_ := set $volumes "files" (dict "configMap" (dict "name" (include "vllm.filesName" $))) -}}
 {{- end -}}
-{{- range $name, $volume := include "vllm.cacheVolumes" . | fromJson -}}
-{{- $_ := set $volumes $name $volume -}}
-{{- end -}}
+{{- $volumes = merge $volumes (include "vllm.cacheVolumes" . | fromJson) (include "vllm.sourceVolumes" . | fromJson) (include "vllm.securityVolumes" . | fromJson) -}}
 {{- range $name, $volume := .Values.extraVolumes -}}
 {{- $_ := set $volumes $name $volume -}}
 {{- end -}}
@@ -116,9 +111,7 @@
   "/cache/model" (dict "name" "model-cache")
   "/cache/compile" (dict "name" "compile-cache")
 -}}
-{{- if include "vllm.modelImage" . -}}
-{{- $_ := set $mounts (include "vllm.modelPath" .) (dict "name" "model" "readOnly" true) -}}
-{{- end -}}
+{{- $mounts = merge $mounts (include "vllm.sourceMounts" . | fromJson) (include "vllm.securityMounts" . | fromJson) -}}
 {{- with .Values.engine.files -}}
 {{- $_ := set $mounts "/files" (dict "name" "files" "readOnly" true) -}}
 {{- end -}}
