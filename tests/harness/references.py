@@ -96,25 +96,19 @@ def _selector(manifest: Manifest, path: tuple[Step, ...], objects: Objects) -> I
         ports = {port["name"] for item in picked for port in item.at("spec", "ports")}
     else:
         picked = _workloads_of(selector, objects)
-        ports = {
-            port.get("name") for item in picked for found in containers(item) for port in found.body.get("ports", [])
-        }
+        open_ports = [port for item in picked for found in containers(item) for port in found.body.get("ports", [])]
+        ports = {port.get(key) for port in open_ports for key in ("name", "containerPort")}
     if len(picked) != 1:
         names = ", ".join(map(str, picked)) or "nothing"
         yield Finding(manifest, path, f"picks {names}, not one")
         return
     spec = manifest.at("spec")
-    asked = [*spec.get("endpoints", []), *spec.get("podMetricsEndpoints", [])]
-    asked += [port for rule in spec.get("ingress", []) for port in rule.get("ports", [])]
+    asked = [endpoint["port"] for key in ("endpoints", "podMetricsEndpoints") for endpoint in spec.get(key, [])]
+    asked += [port["port"] for rule in spec.get("ingress", []) for port in rule.get("ports", [])]
+    asked += [port["number"] for port in spec.get("targetPorts", [])]
     for port in asked:
-        if isinstance(port["port"], str) and port["port"] not in ports:
-            yield Finding(manifest, ("spec",), f"{picked[0]} has no port {port['port']}")
-    numbers = {
-        port["containerPort"] for item in picked for found in containers(item) for port in found.body.get("ports", [])
-    }
-    for port in spec.get("targetPorts", []):
-        if port["number"] not in numbers:
-            yield Finding(manifest, ("spec", "targetPorts"), f"{picked[0]} has no port {port['number']}")
+        if port not in ports:
+            yield Finding(manifest, ("spec",), f"{picked[0]} has no port {port}")
 
 
 def _workloads_of(selector: ItemsView[str, Any], objects: Objects) -> list[Manifest]:
