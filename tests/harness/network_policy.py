@@ -57,7 +57,7 @@ def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 
 
 def _expression(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    value, operator = labels.get(expression["key"]), expression["operator"]
+    value, operator = labels.get(expression["key"]), str(expression["operator"])
     if operator in ("Exists", "DoesNotExist"):
         return (value is not None) == (operator == "Exists")
     if operator in ("In", "NotIn"):

@@ -32,7 +32,9 @@ BREAKS: dict[str, Break] = {
         "values.yaml", "allowPrivilegeEscalation: false", "allowPrivilegeEscalation: true"
     ),
     "test_vllm_takes_every_argument": Break("templates/_args.tpl", '"shutdown-timeout"', '"shutdown-timout"'),
-    "test_every_name_leads_somewhere": Break("templates/service.yaml", 'targetPort: {{ include "vllm.scheme" . }}', "targetPort: web"),
+    "test_every_name_leads_somewhere": Break(
+        "templates/service.yaml", 'targetPort: {{ include "vllm.scheme" . }}', "targetPort: web"
+    ),
     "test_nothing_is_given_twice": Break(
         "templates/_pod.tpl", "    ports:\n", "    ports:\n      - {name: b, containerPort: 8000, protocol: TCP}\n"
     ),

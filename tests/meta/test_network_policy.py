@@ -1,4 +1,4 @@
-"""The evaluator of NetworkPolicies follows the rules of Kubernetes, where a mistake would let everyone in, or nobody."""
+"""The evaluator of NetworkPolicies follows the rules of Kubernetes; a mistake would let everyone in, or nobody."""
 
 from __future__ import annotations
 
