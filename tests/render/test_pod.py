@@ -362,9 +362,14 @@ def test_pull_secrets_are_joined_and_each_named_once() -> None:
 def test_an_empty_default_can_be_taken_away_with_null() -> None:
     values = {
         **dict.fromkeys(["commonLabels", "commonAnnotations", "imagePullSecrets", "resources", "affinity", "strategy"]),
-        "model": {"aliases": None, "credentials": None, "name": None, "revision": None},
+        "model": {
+            **dict.fromkeys(["aliases", "credentials", "name", "revision", "kind", "copyFrom"]),
+            "lora": {"adapters": None, "runtimeUpdates": None},
+        },
         "engine": {"args": None, "extraArgs": None, "env": None, "envFrom": None, "files": None},
-        "server": {"apiKey": {"keys": None}},
+        "server": {"apiKey": {"keys": None}, "rootPath": None, "tls": None, "exposedPaths": None},
+        "ingress": {"hosts": None, "annotations": None, "className": None},
+        "networkPolicy": {"namespaces": None},
         "checks": {"disabled": None},
         "service": {"annotations": None},
         "extraVolumes": None,

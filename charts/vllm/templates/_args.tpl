@@ -100,7 +100,7 @@
 {{- $_ := set $given "load-format" "runai_streamer" -}}
 {{- end -}}
 {{- with .Values.server.tls -}}
-{{- /* A renewed certificate needs no restart. */ -}}
+{{- /* vLLM takes over a renewed certificate, once: of a mounted Secret it sees the first change only. */ -}}
 {{- $_ := set $given "enable-ssl-refresh" true -}}
 {{- end -}}
 {{- range $name, $value := .Values.engine.args -}}
