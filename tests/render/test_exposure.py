@@ -120,7 +120,6 @@ def test_everything_that_speaks_to_a_server_behind_tls_speaks_tls() -> None:
     assert deployment.at(*SERVER, "volumeMounts", "/etc/vllm/tls")["readOnly"] is True
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert deployment.at(*SERVER, probe, "httpGet") == {"path": "/health", "port": "https", "scheme": "HTTPS"}
-    assert deployment.at(*SERVER, "lifecycle", "preStop", "exec", "command")[-1] == "https"
     annotations = deployment.at("spec", "template", "metadata", "annotations")
     assert annotations["prometheus.io/scheme"] == "https"
     (port,) = found.one("Service").at("spec", "ports")

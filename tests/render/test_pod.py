@@ -37,7 +37,7 @@ def test_the_grace_period_covers_the_delay_the_drain_and_the_end(delay: int, tim
     assert f"--shutdown-timeout={timeout}" in manifest.at(*SERVER, "args")
     command = manifest.at(*SERVER, "lifecycle", "preStop", "exec", "command")
     assert command[:3] == ["python3", "-I", "-c"]
-    assert command[4:] == ["8000", str(delay), "http"]
+    assert command[4:] == ["8000", str(delay)]
     assert command[3] == (helm.CHART / "files" / "prestop.py").read_text(encoding="utf-8")
 
 

@@ -7,7 +7,6 @@ import http.server
 import os
 import signal
 import socket
-import ssl
 import sys
 import threading
 import time
@@ -31,7 +30,7 @@ class Hook:
         self.pauses: list[float] = []
         self._monkeypatch = monkeypatch
 
-    def run(self, port: int, delay: float, ends_at: int, scheme: str = "http") -> None:
+    def run(self, port: int, delay: float, ends_at: int) -> None:
         def kill(process: int, number: int) -> None:
             self.signals.append((process, number))
             if len(self.signals) == ends_at:
@@ -39,7 +38,7 @@ class Hook:
 
         self._monkeypatch.setattr(os, "kill", kill)
         self._monkeypatch.setattr(time, "sleep", self.pauses.append)
-        self._monkeypatch.setattr(sys, "argv", ["-c", str(port), str(delay), scheme])
+        self._monkeypatch.setattr(sys, "argv", ["-c", str(port), str(delay)])
         exec(compile(SOURCE, "prestop.py", "exec"), {"__name__": "__main__"})  # noqa: S102
 
 
@@ -84,23 +83,6 @@ def test_a_loading_pod_does_not_wait_and_is_told_to_stop_until_it_does(hook: Hoo
         hook.run(free_port, 15, ends_at=3)
     assert hook.signals == [(1, signal.SIGTERM)] * 3
     assert 15.0 not in hook.pauses
-
-
-def test_a_server_behind_tls_is_asked_in_tls_and_its_certificate_is_taken_as_it_is(
-    hook: Hook, serving_port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    contexts = []
-
-    def connect(host: str, port: int, timeout: float, context: ssl.SSLContext) -> http.client.HTTPConnection:
-        contexts.append(context)
-        return http.client.HTTPConnection(host, port, timeout=timeout)
-
-    monkeypatch.setattr(http.client, "HTTPSConnection", connect)
-    hook.run(serving_port, 15, ends_at=1, scheme="https")
-    assert hook.pauses == [15.0]
-    (context,) = contexts
-    assert context.verify_mode == ssl.CERT_NONE
-    assert not context.check_hostname
 
 
 def test_a_server_that_accepts_but_never_answers_counts_as_serving(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:

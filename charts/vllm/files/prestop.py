@@ -1,25 +1,20 @@
 """Runs before the server is told to stop: keeps a serving pod up until load balancers have forgotten it.
 
-Arguments: the server's port, the seconds to wait, and http or https.
+Arguments: the server's port, and the seconds to wait.
 """
 
 import http.client
 import os
 import signal
-import ssl
 import sys
 import time
 
-port, delay, scheme = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
+port, delay = int(sys.argv[1]), float(sys.argv[2])
 
 
 def refuses_connections() -> bool:
     """Whether nobody listens: vLLM opens its port only when the model is loaded and warm."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    if scheme == "https":
-        # the certificate is for other names than this address
-        context = ssl._create_unverified_context()
-        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=context)
     try:
         connection.request("GET", "/health")
         connection.getresponse()

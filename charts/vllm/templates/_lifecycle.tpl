@@ -55,5 +55,5 @@ livenessProbe:
 {{- define "vllm.preStop" -}}
 {{- $port := include "vllm.scalar" .Values.server.port -}}
 {{- $delay := include "vllm.scalar" .Values.drain.delaySeconds -}}
-{{- list "python3" "-I" "-c" (.Files.Get "files/prestop.py") $port $delay (include "vllm.scheme" .) | toRawJson -}}
+{{- list "python3" "-I" "-c" (.Files.Get "files/prestop.py") $port $delay | toRawJson -}}
 {{- end -}}
