@@ -254,6 +254,28 @@ def test_a_failed_fetch_says_what_and_why_in_one_line(tmp_path: Path, monkeypatc
         fetch(monkeypatch, "hf://team/model", "", "", huggingface_hub=library(hub))
 
 
+class LocalEntryNotFoundError(FileNotFoundError):
+    """As the library raises it where the Hub can't be asked and the cache may lack something."""
+
+
+class IncompleteSnapshotError(LocalEntryNotFoundError):
+    """As the library raises it where something is known to be missing."""
+
+
+@pytest.mark.parametrize("error", [LocalEntryNotFoundError, IncompleteSnapshotError])
+def test_without_the_hub_a_model_is_left_to_the_server_and_an_adapter_is_not(
+    error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub = Hub(tmp_path, [])
+    hub.error = error("2 files are missing")
+    fetch(monkeypatch, "hf://team/model", "", "", huggingface_hub=library(hub))
+    assert capsys.readouterr().out == (
+        "hf://team/model is left to the server and what the cache holds: 2 files are missing\n"
+    )
+    with pytest.raises(SystemExit, match=f"{error.__name__}: 2 files are missing"):
+        fetch(monkeypatch, "hf://team/sql", "", str(tmp_path / "sql"), huggingface_hub=library(hub))
+
+
 def test_an_adapter_comes_out_of_object_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "code"
 

@@ -51,5 +51,9 @@ try:
         fetch_from_storage()
 except Exception as error:
     reason, *_ = [*str(error).strip().splitlines(), ""]
-    sys.exit(f"{uri} can't be fetched: {type(error).__name__}: {reason}")
-print(f"{uri} is there")
+    # Offline, or while the Hub is away: the library can't tell whether all is there, but vLLM may find what it needs.
+    if target or "LocalEntryNotFoundError" not in [kind.__name__ for kind in type(error).__mro__]:
+        sys.exit(f"{uri} can't be fetched: {type(error).__name__}: {reason}")
+    print(f"{uri} is left to the server and what the cache holds: {reason}")
+else:
+    print(f"{uri} is there")
