@@ -69,12 +69,12 @@ class Release:
         """Remove the release and wait until its pods are gone."""
         self.helm("uninstall", self.name, "--ignore-not-found", "--wait")
         # Helm waits for its own objects only
-        selector = f"--selector=app.kubernetes.io/instance={self.name}"
+        selector = f"--selector=app.kubernetes.io/instance={self.name},app.kubernetes.io/name=vllm"
         self.kubectl("wait", "--for=delete", "pods", selector, f"--timeout={_DEADLINE_SECONDS}s")
 
     def pods(self) -> list[dict[str, Any]]:
         """The release's pods as the API server has them."""
-        selector = f"--selector=app.kubernetes.io/instance={self.name}"
+        selector = f"--selector=app.kubernetes.io/instance={self.name},app.kubernetes.io/name=vllm"
         return list(json.loads(self.kubectl("get", "pods", selector, "--output=json"))["items"])
 
     def status(self, pod: str) -> dict[str, Any]:

@@ -77,8 +77,6 @@ def flag_value(argument: dict[str, Any], json_list: bool) -> Schema:
     if argument["type"] not in BY_TYPE:
         raise ValueError(f"{argument['flags'][0]} is read by {argument['type']}, which BY_TYPE does not know")
     one = dict(BY_TYPE[argument["type"]])
-    if argument["action"] == "LoRAParserAction":
-        one = {"type": ["object", "string", "null"], "required": ["name", "path"]}
     if several:
         item = one | {"type": [name for name in one["type"] if name != "null"]}
         return one | {"type": ["array", *one["type"]], "items": item}

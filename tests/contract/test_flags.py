@@ -84,7 +84,6 @@ def test_every_flag_of_the_parser_is_in_the_schema_and_only_messages_beside_them
         ("hf-overrides", [{"a": 1}, "module.function"], [["a"], 1]),
         ("allowed-origins", [["https://a.example"], '["*"]'], ["*", [1], {"a": 1}]),
         ("cudagraph-capture-sizes", [[1, 2, "4"], 8], [["one"], "one"]),
-        ("lora-modules", [["a=/a", {"name": "a", "path": "/a"}], "a=/a"], [[1], 1, {"a": "/a"}, [{"a": "/a"}]]),
         ("middleware", [["a.b", "c.d"], "a.b"], [1, [1]]),
         ("collect-detailed-traces", [["all"], None], ["all", ["some"]]),
         ("device-ids", ["0,1", 0], [[0, 1]]),

@@ -11,15 +11,29 @@ from harness.helm import CHART
 
 KEDA = {"enabled": True, "serverAddress": "http://prometheus:9090"}
 
+#: A server with one key.
+KEYED = {"apiKey": {"keys": {"main": {"existingSecret": "s", "key": "k"}}}}
+
+
+def adapter(name: str, **source: Any) -> dict[str, Any]:
+    """Values with one adapter."""
+    return {"model": {"lora": {"adapters": {name: source}}}}
+
+
 #: A mistake for each check, and words that the message must hold.
 CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
     "modelUri": [
-        ({"model": {"uri": "s3://bucket/model"}}, ("model.uri", "s3://bucket/model", "hf://", "oci://")),
+        ({"model": {"uri": "https://a.example/b"}}, ("model.uri", "https://a.example/b", "hf://", "oci://", "pvc://")),
         ({"model": {"uri": "hf://a/b@main"}}, ("model.uri", "model.revision")),
+        ({"model": {"uri": "pvc://claim/../other"}}, ("model.uri", "pvc://claim/folder")),
+        ({"model": {"uri": "s3://bucket"}}, ("model.uri", "s3://bucket/folder")),
+        ({"model": {"uri": "file://models"}}, ("model.uri", "file:///folder")),
+        (adapter("sql", uri="team/sql"), ("model.lora.adapters.sql.uri", "team/sql", "hf://")),
     ],
     "modelTag": [
         ({"model": {"uri": "oci://r.example:5000/m"}}, ("oci://r.example:5000/m", "tag")),
         ({"model": {"uri": "oci://r.example/m:latest"}}, ("tag other than latest",)),
+        (adapter("sql", uri="oci://r.example/sql"), ("model.lora.adapters.sql.uri", "tag")),
     ],
     "modelSource": [
         ({"model": {"uri": "oci://r.example/m:1", "revision": "main"}}, ("model.revision", "model.uri")),
@@ -27,15 +41,32 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
             {"model": {"uri": "oci://r.example/m:1", "credentials": {"existingSecret": "s", "key": "k"}}},
             ("model.credentials", "imagePullSecrets"),
         ),
-    ],
-    "imageVolume": [({"model": {"uri": "oci://r.example/m:1"}}, ("1.34.2", "ImageVolume", "1.35"))],
-    "multiNode": [({"parallelism": {"nodes": 2}}, ("parallelism.nodes is 2", "set parallelism.nodes to 1"))],
-    "apiKeys": [
         (
-            {"server": {"apiKey": {"keys": {n: {"existingSecret": "s", "key": n} for n in ("new", "old")}}}},
-            ("server.apiKey.keys has 2 keys (new, old)", "leave exactly one"),
-        )
+            {"model": {"uri": "s3://a/b", "credentials": {"existingSecret": "s", "key": "k"}}},
+            ("model.credentials.key", "AWS_ACCESS_KEY_ID"),
+        ),
+        ({"model": {"uri": "gs://a/b", "credentials": {"existingSecret": "s"}}}, ("model.credentials.key", "key file")),
+        ({"model": {"credentials": {"existingSecret": "s"}}}, ("model.credentials.key", "the token")),
+        (
+            adapter("sql", uri="pvc://c/sql", credentials={"existingSecret": "s", "key": "k"}),
+            ("model.lora.adapters.sql.credentials", "is mounted"),
+        ),
+        (adapter("sql", uri="s3://a/sql", revision="main"), ("model.lora.adapters.sql.revision", "only hf://")),
+        ({"model": {"copyFrom": "/models"}}, ("model.copyFrom is", "nothing comes by oci://")),
     ],
+    "imageVolume": [
+        ({"model": {"uri": "oci://r.example/m:1"}}, ("1.34.2", "ImageVolume", "1.35", "model.copyFrom")),
+        (adapter("sql", uri="oci://r.example/sql:1"), ("model.lora.adapters.sql.uri",)),
+    ],
+    "runtimeLora": [
+        ({"model": {"lora": {"runtimeUpdates": True}}}, ("model.lora.runtimeUpdates", "set server.apiKey.keys")),
+        ({"engine": {"env": {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": True}}}, ("set server.apiKey.keys",)),
+        (
+            {"model": {"lora": {"runtimeUpdates": True}}, "server": KEYED, "parallelism": {"data": 2}},
+            ("2 API servers", "engine.args.api-server-count to 1"),
+        ),
+    ],
+    "multiNode": [({"parallelism": {"nodes": 2}}, ("parallelism.nodes is 2", "set parallelism.nodes to 1"))],
     "accelerator": [
         ({"accelerator": {"type": "cpu", "perPod": 2}}, ("accelerator.perPod is 2", "cpu")),
         ({"accelerator": {"type": "gaudi"}}, ("accelerator.type is gaudi", "set image.repository")),
@@ -194,6 +225,11 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
         ({"autoscaling": {"keda": KEDA}}, ("autoscaling.keda.enabled", "keda.sh/v1alpha1", "install KEDA")),
         ({"metrics": {"serviceMonitor": {"enabled": True}}}, ("metrics.serviceMonitor", "Prometheus Operator")),
         ({"metrics": {"rules": {"enabled": True}}}, ("metrics.rules.enabled is true", "Prometheus Operator")),
+        ({"httpRoute": {"enabled": True, "parentRefs": [{"name": "g"}]}}, ("httpRoute.enabled", "the Gateway API")),
+        (
+            {"inferencePool": {"enabled": True, "endpointPicker": {"name": "picker"}}},
+            ("inferencePool.enabled", "Gateway API Inference Extension"),
+        ),
     ],
     "engineArgs": [
         ({"engine": {"args": {"port": "(set by the chart: set server.port)"}}}, ("engine.args.port", "server.port")),
@@ -226,6 +262,9 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
             ("-tp", "set parallelism.tensor"),
             ("-n2", "set parallelism.nodes"),
             ("--api-key", "server.apiKey.keys"),
+            ("--config=/a.yaml", "write the flags in engine.args"),
+            ("--lora-modules", "set model.lora.adapters"),
+            ("--root_path=/a", "set server.rootPath"),
         ]
     ],
     "literalSecrets": [
@@ -235,6 +274,27 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
     ],
     "serviceType": [({"service": {"type": "NodePort"}}, ("service.type is NodePort", "/invocations", "ClusterIP"))],
     "nodePort": [({"service": {"nodePort": 30080}}, ("service.nodePort is 30080", "NodePort"))],
+    "exposedPaths": [
+        *(
+            ({"server": {"exposedPaths": ["/v1", path]}}, (f"server.exposedPaths has {path}", "leave it out"))
+            for path in ("/invocations", "/tokenize", "/scale_elastic_ep", "/metrics", "/adapters", "/v1x", "/docs")
+        ),
+        (
+            {"model": {"kind": "classification"}, "ingress": {"enabled": True}, "server": KEYED},
+            ("server.exposedPaths has /classify, which no API key guards", "[/v1]"),
+        ),
+    ],
+    "httpRoute": [({"httpRoute": {"enabled": True}}, ("no Gateway is named", "set httpRoute.parentRefs"))],
+    "inferencePool": [
+        ({"inferencePool": {"enabled": True}}, ("no endpoint picker", "set inferencePool.endpointPicker.name")),
+        (
+            {
+                "inferencePool": {"enabled": True, "endpointPicker": {"name": "picker"}},
+                "server": {"tls": {"existingSecret": "tls"}},
+            },
+            ("plain HTTP", "leave server.tls out"),
+        ),
+    ],
 }
 EXAMPLES = [(name, values, words) for name, examples in CHECKS.items() for values, words in examples]
 

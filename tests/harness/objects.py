@@ -137,6 +137,10 @@ class Objects:
         """Return the objects that make pods."""
         return [manifest for manifest in self._all if manifest.kind in POD_SPECS]
 
+    def servers(self) -> list[Manifest]:
+        """Return the objects that keep pods running, which leaves out a pod of its own, as `helm test` makes."""
+        return [manifest for manifest in self.workloads() if manifest.kind != "Pod"]
+
 
 def pod_path(manifest: Manifest) -> tuple[Step, ...]:
     """Return the path to the pod's spec in an object that makes pods."""

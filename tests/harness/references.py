@@ -23,6 +23,7 @@ _VOLUME_SOURCES = {
     "secret": ("Secret", "secretName"),
     "persistentVolumeClaim": ("PersistentVolumeClaim", "claimName"),
 }
+_PROJECTED_SOURCES = {"configMap": "ConfigMap", "secret": "Secret"}
 _ENV_SOURCES = {"secretKeyRef": "Secret", "configMapKeyRef": "ConfigMap"}
 _ENV_FROM_SOURCES = {"secretRef": "Secret", "configMapRef": "ConfigMap"}
 
@@ -32,19 +33,28 @@ _SELECTORS: dict[str, tuple[Step, ...]] = {
     "NetworkPolicy": ("spec", "podSelector"),
     "ServiceMonitor": ("spec", "selector"),
     "PodMonitor": ("spec", "selector"),
+    "InferencePool": ("spec", "selector"),
 }
+
+#: Keys of a values file that name an object which is there already, with its kind.
+_DECLARING = {"existingSecret": "Secret", "tlsSecret": "Secret", "claimName": "PersistentVolumeClaim"}
 
 #: Kind and name of objects that exist without the chart.
 External = set[tuple[str, str]]
 
 
 def declared_external(values: Any) -> External:
-    """Return the Secrets, claims and ConfigMaps that a values file says exist already, by kind and name."""
+    """Return the objects that a values file says exist already, by kind and name."""
     found: External = set()
     if isinstance(values, Mapping):
-        for key, kind in {"existingSecret": "Secret", "claimName": "PersistentVolumeClaim"}.items():
+        for key, kind in _DECLARING.items():
             if isinstance(values.get(key), str):
                 found.add((kind, values[key]))
+        scheme, _, place = str(values.get("uri")).partition("://")
+        if scheme == "pvc":
+            found.add(("PersistentVolumeClaim", place.partition("/")[0]))
+        if isinstance(values.get("endpointPicker"), Mapping):
+            found.add(("Service", values["endpointPicker"]["name"]))
         for key, kind in (_ENV_SOURCES | _ENV_FROM_SOURCES).items():
             if isinstance(values.get(key), Mapping):
                 found.add((kind, values[key]["name"]))
@@ -65,6 +75,12 @@ def findings(objects: Objects, external: External) -> list[Finding]:
         for manifest in objects.of(kind):
             found += _selector(manifest, path, objects)
     for manifest in objects:
+        for where, kind, name, port in _backends(manifest):
+            if (kind, name) not in known:
+                found.append(Finding(manifest, where, f"{kind} {name} is not there"))
+            elif port and port not in _ports(kind, name, objects):
+                found.append(Finding(manifest, where, f"{kind} {name} has no port {port}"))
+    for manifest in objects:
         target = manifest.body.get("spec", {}).get("scaleTargetRef")
         if target and (target["kind"], target["name"]) not in objects.names():
             where = ("spec", "scaleTargetRef")
@@ -80,27 +96,52 @@ def _selector(manifest: Manifest, path: tuple[Step, ...], objects: Objects) -> I
         ports = {port["name"] for item in picked for port in item.at("spec", "ports")}
     else:
         picked = _workloads_of(selector, objects)
-        ports = {
-            port.get("name") for item in picked for found in containers(item) for port in found.body.get("ports", [])
-        }
+        open_ports = [port for item in picked for found in containers(item) for port in found.body.get("ports", [])]
+        ports = {port.get(key) for port in open_ports for key in ("name", "containerPort")}
     if len(picked) != 1:
         names = ", ".join(map(str, picked)) or "nothing"
         yield Finding(manifest, path, f"picks {names}, not one")
         return
     spec = manifest.at("spec")
-    asked = [*spec.get("endpoints", []), *spec.get("podMetricsEndpoints", [])]
-    asked += [port for rule in spec.get("ingress", []) for port in rule.get("ports", [])]
+    asked = [endpoint["port"] for key in ("endpoints", "podMetricsEndpoints") for endpoint in spec.get(key, [])]
+    asked += [port["port"] for rule in spec.get("ingress", []) for port in rule.get("ports", [])]
+    asked += [port["number"] for port in spec.get("targetPorts", [])]
     for port in asked:
-        if isinstance(port["port"], str) and port["port"] not in ports:
-            yield Finding(manifest, ("spec",), f"{picked[0]} has no port {port['port']}")
+        if port not in ports:
+            yield Finding(manifest, ("spec",), f"{picked[0]} has no port {port}")
 
 
 def _workloads_of(selector: ItemsView[str, Any], objects: Objects) -> list[Manifest]:
-    return [
-        workload
-        for workload in objects.workloads()
-        if workload.kind != "Pod" and selector <= workload.at("spec", "template", "metadata", "labels").items()
-    ]
+    """Everything whose pods a selector picks, a pod of its own too."""
+    labels = [(item, item.at("metadata", "labels")) for item in objects.of("Pod")]
+    labels += [(item, item.at("spec", "template", "metadata", "labels")) for item in objects.servers()]
+    return [item for item, given in labels if selector <= given.items()]
+
+
+def _backends(manifest: Manifest) -> Iterator[tuple[tuple[Step, ...], str, str, str | int | None]]:
+    """Path, kind, name and, where one is given, port of everything to which an object of the network leads."""
+    spec = manifest.body.get("spec", {})
+    if manifest.kind == "Ingress":
+        for entry in spec.get("tls", []):
+            yield ("spec", "tls"), "Secret", entry["secretName"], None
+        for rule in spec["rules"]:
+            for item in rule["http"]["paths"]:
+                service = item["backend"]["service"]
+                port = service["port"].get("name") or service["port"]["number"]
+                yield ("spec", "rules", item["path"]), "Service", service["name"], port
+    if manifest.kind == "HTTPRoute":
+        for rule in spec["rules"]:
+            for backend in rule["backendRefs"]:
+                where = ("spec", "rules", "backendRefs")
+                yield where, backend.get("kind", "Service"), backend["name"], backend.get("port")
+    if manifest.kind == "InferencePool":
+        picker = spec["endpointPickerRef"]
+        yield ("spec", "endpointPickerRef"), picker.get("kind", "Service"), picker["name"], None
+
+
+def _ports(kind: str, name: str, objects: Objects) -> set[str | int]:
+    """Return the names and numbers of the ports of a Service of this render."""
+    return {port[key] for port in objects.one(kind, name).at("spec", "ports") for key in ("name", "port")}
 
 
 def _pod(manifest: Manifest, known: set[tuple[str, str]]) -> Iterator[Finding]:
@@ -134,6 +175,9 @@ def _named(spec: dict[str, Any]) -> Iterator[tuple[tuple[Step, ...], str, str]]:
         for source in volume.keys() & _VOLUME_SOURCES.keys():
             kind, key = _VOLUME_SOURCES[source]
             yield where, kind, volume[source][key]
+        for projected in volume.get("projected", {}).get("sources", []):
+            for source in projected.keys() & _PROJECTED_SOURCES.keys():
+                yield where, _PROJECTED_SOURCES[source], projected[source]["name"]
     for container in (*spec.get("initContainers", []), *spec["containers"]):
         for variable in container.get("env", []):
             for source in variable.get("valueFrom", {}).keys() & _ENV_SOURCES.keys():

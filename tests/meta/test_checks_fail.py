@@ -27,6 +27,8 @@ VALUES: dict[str, Any] = {
         "rules": {"enabled": True},
     },
     "autoscaling": {"keda": {"enabled": True, "serverAddress": "http://prometheus:9090"}},
+    "ingress": {"enabled": True},
+    "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]},
     "checks": {"disabled": {"metricsOnce": True}},
 }
 
@@ -55,6 +57,7 @@ def append(*path: str, item: Any) -> Change:
 
 
 CONTEXT = (*SERVER, "securityContext")
+BACKEND = ("spec", "rules", 0, "http", "paths", 0, "backend", "service")
 
 
 @pytest.mark.parametrize(
@@ -114,6 +117,9 @@ def test_each_control_of_the_restricted_standard_is_seen(change: Change, words: 
         ("PrometheusRule", merge("spec", "groups", 0, "rules", 0, severity="a"), "severity"),
         ("ScaledObject", merge("spec", maxReplicaCount="4"), "maxReplicaCount"),
         ("ScaledObject", drop("spec", "triggers"), "triggers"),
+        ("Ingress", merge("spec", rulez=[]), "rulez"),
+        ("HTTPRoute", merge("spec", "rules", 0, "timeouts", request="1 hour"), "1 hour"),
+        ("HTTPRoute", merge("spec", "rules", 0, "matches", 0, "path", type="Prefix"), "Prefix"),
     ],
 )
 def test_an_object_that_kubernetes_refuses_is_seen(kind: str, change: Change, words: str, minor: str) -> None:
@@ -189,6 +195,17 @@ def test_arguments_that_vllm_takes_pass() -> None:
         ("ServiceMonitor", merge("spec", "endpoints", 0, port="web"), "has no port web"),
         ("PodMonitor", merge("spec", "podMetricsEndpoints", 0, port="web"), "has no port web"),
         ("ScaledObject", merge("spec", "scaleTargetRef", name="x"), "Deployment x is not there"),
+        ("Ingress", merge(*BACKEND, name="x"), "Service x is not there"),
+        ("Ingress", merge(*BACKEND, "port", name="web"), "has no port web"),
+        ("Ingress", merge("spec", tls=[{"secretName": "x"}]), "Secret x is not there"),
+        ("HTTPRoute", merge("spec", "rules", 0, "backendRefs", 0, name="x"), "Service x is not there"),
+        ("HTTPRoute", merge("spec", "rules", 0, "backendRefs", 0, port=81), "has no port 81"),
+        ("HTTPRoute", merge("spec", "rules", 0, "backendRefs", 0, kind="InferencePool"), "InferencePool test is not"),
+        (
+            "Deployment",
+            append(*POD, "volumes", item={"name": "tmp", "projected": {"sources": [{"secret": {"name": "x"}}]}}),
+            "Secret x is not there",
+        ),
     ],
 )
 def test_a_name_that_leads_nowhere_is_seen(kind: str, change: Change, words: str) -> None:
@@ -196,13 +213,32 @@ def test_a_name_that_leads_nowhere_is_seen(kind: str, change: Change, words: str
     assert words in str(finding)
 
 
+def test_a_selector_that_takes_the_pod_of_helm_test_for_a_server_is_seen() -> None:
+    labels = {"app.kubernetes.io/name": "vllm"}
+    found = references.findings(broken("Pod", merge("metadata", "labels", **labels)), set())
+    assert "picks Pod/test-test, Deployment/test, not one workload" in str(found[0])
+
+
+def test_an_inference_pool_without_picker_servers_or_their_port_is_seen() -> None:
+    pool = {"inferencePool": {"enabled": True, "endpointPicker": {"name": "picker"}}}
+    objects = helm.render(pool).objects
+    (finding,) = references.findings(objects, set())
+    assert "Service picker is not there" in str(finding)
+    changed = Objects([Manifest(item.source, copy.deepcopy(item.body)) for item in objects])
+    changed.one("InferencePool").at("spec", "targetPorts", 0)["number"] = 9000
+    (finding,) = references.findings(changed, {("Service", "picker")})
+    assert "Deployment/test has no port 9000" in str(finding)
+
+
 def test_what_the_user_declares_to_exist_is_taken_as_there() -> None:
     values = {
         "model": {"credentials": {"existingSecret": "a", "key": "k"}},
         "engine": {"envFrom": [{"secretRef": {"name": "b"}}, {"configMapRef": {"name": "c"}}]},
         "extraVolumes": {"data": {"persistentVolumeClaim": {"claimName": "d"}}},
+        "other": [{"uri": "pvc://e/folder"}, {"tlsSecret": "f"}, {"endpointPicker": {"name": "g"}}],
     }
     expected = {("Secret", "a"), ("Secret", "b"), ("ConfigMap", "c"), ("PersistentVolumeClaim", "d")}
+    expected |= {("PersistentVolumeClaim", "e"), ("Secret", "f"), ("Service", "g")}
     assert references.declared_external(values) == expected
 
 

@@ -35,7 +35,9 @@ BREAKS: dict[str, Break] = {
     "test_every_query_reads_what_is_there": Break(
         "files/rules.yaml", "vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc", "metrics: {rules: {enabled: true}}"
     ),
-    "test_every_name_leads_somewhere": Break("templates/service.yaml", "targetPort: http", "targetPort: web"),
+    "test_every_name_leads_somewhere": Break(
+        "templates/service.yaml", 'targetPort: {{ include "vllm.scheme" . }}', "targetPort: web"
+    ),
     "test_nothing_is_given_twice": Break(
         "templates/_pod.tpl", "    ports:\n", "    ports:\n      - {name: b, containerPort: 8000, protocol: TCP}\n"
     ),
@@ -52,7 +54,7 @@ BREAKS: dict[str, Break] = {
         "templates/_pod.tpl", "enableServiceLinks: false", "enableServiceLinks: true"
     ),
     "test_an_upgrade_renders_like_an_install": Break(
-        "templates/service.yaml", "appProtocol: http", "appProtocol: {{ randAlpha 8 }}"
+        "templates/service.yaml", "protocol: TCP", "protocol: {{ randAlpha 8 }}"
     ),
     "test_a_new_chart_version_changes_only_labels_of_objects": Break(
         "templates/_names.tpl", "name: {{ include", "helm.sh/chart: {{ .Chart.Version }}\nname: {{ include"

@@ -110,11 +110,13 @@ def test_a_warning_of_helm_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_changed_chart_is_rendered_anew(tmp_path: Path) -> None:
-    chart = broken_chart(tmp_path, "templates/service.yaml", "appProtocol: http", "appProtocol: http")
-    before = helm.render({}, chart=chart).text
+    chart = broken_chart(tmp_path, "templates/service.yaml", "protocol: TCP", "protocol: TCP")
+    before = helm.render({}, chart=chart)
     path = chart / "templates" / "service.yaml"
-    path.write_text(path.read_text(encoding="utf-8").replace("appProtocol: http", "appProtocol: h2c"), encoding="utf-8")
-    assert helm.render({}, chart=chart).text == before.replace("appProtocol: http", "appProtocol: h2c")
+    path.write_text(path.read_text(encoding="utf-8").replace("protocol: TCP", "protocol: UDP"), encoding="utf-8")
+    after = helm.render({}, chart=chart).objects.one("Service")
+    assert before.objects.one("Service").at("spec", "ports", "http", "protocol") == "TCP"
+    assert after.at("spec", "ports", "http", "protocol") == "UDP"
 
 
 def test_a_changed_values_file_is_rendered_anew(tmp_path: Path) -> None:
@@ -125,7 +127,7 @@ def test_a_changed_values_file_is_rendered_anew(tmp_path: Path) -> None:
 
 
 def test_a_repeated_key_in_a_render_is_an_error(tmp_path: Path) -> None:
-    chart = broken_chart(tmp_path, "templates/service.yaml", "appProtocol: http", "appProtocol: http\n      port: 1")
+    chart = broken_chart(tmp_path, "templates/service.yaml", "protocol: TCP", "protocol: TCP\n      port: 1")
     with pytest.raises((yaml.YAMLError, helm.HelmError)):
         helm.render({}, chart=chart)
 

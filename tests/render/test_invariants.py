@@ -43,7 +43,7 @@ def test_pods_meet_the_restricted_standard(rendered: Rendered, clean: Clean) -> 
 
 def test_vllm_takes_every_argument(value_set: ValueSet, rendered: Rendered) -> None:
     raw = [str(item) for item in value_set.values().get("engine", {}).get("extraArgs", [])]
-    for workload in rendered.objects.workloads():
+    for workload in rendered.objects.servers():
         for container in servers(workload):
             arguments = container.body["args"]
             assert arguments[len(arguments) - len(raw) :] == raw
@@ -71,7 +71,7 @@ def test_selectors_hold_only_name_and_instance(rendered: Rendered) -> None:
     for manifest in rendered.objects:
         if manifest.kind == "Service":
             assert set(manifest.at("spec", "selector")) == SELECTOR_LABELS, rendered.command
-        if manifest.kind in ("Deployment", "PodDisruptionBudget", "ServiceMonitor", "PodMonitor"):
+        if manifest.kind in ("Deployment", "PodDisruptionBudget", "ServiceMonitor", "PodMonitor", "InferencePool"):
             assert set(manifest.at("spec", "selector", "matchLabels")) == SELECTOR_LABELS, rendered.command
         if manifest.kind == "NetworkPolicy":
             assert set(manifest.at("spec", "podSelector", "matchLabels")) == SELECTOR_LABELS, rendered.command
@@ -87,7 +87,7 @@ def test_every_object_stands_in_the_release_namespace_with_its_labels(rendered: 
 
 
 def test_a_pod_can_start_and_stop_as_vllm_needs(rendered: Rendered) -> None:
-    for workload in rendered.objects.workloads():
+    for workload in rendered.objects.servers():
         spec = pod_spec(workload)
         assert spec["enableServiceLinks"] is False
         assert spec["automountServiceAccountToken"] is False
@@ -157,6 +157,6 @@ def test_two_releases_in_a_namespace_share_nothing(value_set: ValueSet, rendered
     other = helm.render(value_set.path, release="test-vllm")
     assert not rendered.objects.names() & other.objects.names()
     for service in rendered.objects.of("Service"):
-        for workload in other.objects.workloads():
+        for workload in other.objects.servers():
             labels = workload.at("spec", "template", "metadata", "labels")
             assert not service.at("spec", "selector").items() <= labels.items()

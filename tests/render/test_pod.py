@@ -161,7 +161,6 @@ def test_secrets_reach_the_server_by_reference_only() -> None:
         ("speculative-config", {"b": 1048576, "a": "<x>"}, ['--speculative-config={"a":"<x>","b":1048576}']),
         ("cudagraph-capture-sizes", [1, 1048576], ["--cudagraph-capture-sizes", "1", "1048576"]),
         ("cudagraph-capture-sizes", [], []),
-        ("lora-modules", [{"name": "a", "path": "/a"}], ["--lora-modules", '{"name":"a","path":"/a"}']),
         ("middleware", ["a", "b"], ["--middleware=a", "--middleware=b"]),
         ("allowed-origins", ["*"], ['--allowed-origins=["*"]']),
         ("allowed-origins", [], ["--allowed-origins=[]"]),
@@ -383,9 +382,14 @@ def test_pull_secrets_are_joined_and_each_named_once() -> None:
 def test_an_empty_default_can_be_taken_away_with_null() -> None:
     values = {
         **dict.fromkeys(["commonLabels", "commonAnnotations", "imagePullSecrets", "resources", "affinity", "strategy"]),
-        "model": {"aliases": None, "credentials": None, "name": None, "revision": None},
+        "model": {
+            **dict.fromkeys(["aliases", "credentials", "name", "revision", "kind", "copyFrom"]),
+            "lora": {"adapters": None, "runtimeUpdates": None},
+        },
         "engine": {"args": None, "extraArgs": None, "env": None, "envFrom": None, "files": None},
-        "server": {"apiKey": {"keys": None}},
+        "server": {"apiKey": {"keys": None}, "rootPath": None, "tls": None, "exposedPaths": None},
+        "ingress": {"hosts": None, "annotations": None, "className": None},
+        "networkPolicy": {"namespaces": None},
         "checks": {"disabled": None},
         "service": {"annotations": None},
         "extraVolumes": None,

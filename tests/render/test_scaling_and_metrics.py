@@ -13,7 +13,8 @@ LABELS = {"app.kubernetes.io/name": "vllm", "app.kubernetes.io/instance": "test"
 
 
 def test_nothing_of_it_is_made_unasked() -> None:
-    assert {item.kind for item in helm.render({}).objects} == {"ConfigMap", "Deployment", "Service", "ServiceAccount"}
+    kinds = {item.kind for item in helm.render({}).objects}
+    assert kinds == {"ConfigMap", "Deployment", "Service", "ServiceAccount", "Pod"}  # the pod of helm test
 
 
 @pytest.mark.parametrize(
@@ -167,15 +168,18 @@ def test_an_autoscaler_owns_the_number_of_replicas(name: str) -> None:
 
 
 def test_a_network_policy_leaves_only_the_servers_port_and_the_given_peers() -> None:
+    test = {"podSelector": {"matchLabels": {**LABELS, "app.kubernetes.io/name": "vllm-test"}}}
     found = helm.render({"networkPolicy": {"enabled": True}}).objects.one("NetworkPolicy")
     assert found.at("spec") == {
         "podSelector": {"matchLabels": LABELS},
         "policyTypes": ["Ingress"],
-        "ingress": [{"from": [{"podSelector": {}}], "ports": [{"port": "http", "protocol": "TCP"}]}],
+        "ingress": [{"from": [{"podSelector": {}}, test], "ports": [{"port": "http", "protocol": "TCP"}]}],
     }
-    peers = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "gateway"}}}]
-    other = helm.render({"networkPolicy": {"enabled": True, "from": peers}}).objects.one("NetworkPolicy")
-    assert other.at("spec", "ingress", 0, "from") == peers
+    peers = [{"ipBlock": {"cidr": "10.0.0.0/8"}}]
+    values = {"enabled": True, "from": peers, "namespaces": {"gateway": True, "other": False}}
+    other = helm.render({"networkPolicy": values}).objects.one("NetworkPolicy")
+    gateway = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "gateway"}}}
+    assert other.at("spec", "ingress", 0, "from") == [*peers, gateway, test]
 
 
 def test_custom_resources_are_refused_only_where_a_live_cluster_lacks_them() -> None:

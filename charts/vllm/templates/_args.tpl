@@ -51,6 +51,10 @@
 {{- define "vllm.args" -}}
 {{- $flags := include "vllm.flags" . | fromYaml -}}
 {{- $args := list (include "vllm.modelPath" .) -}}
+{{- if include "vllm.severalKeys" . -}}
+{{- /* In two words: vLLM reads no file that comes as --config=…, and says nothing. */ -}}
+{{- $args = concat $args (list "--config" "/etc/vllm/config/server.yaml") -}}
+{{- end -}}
 {{- $own := list
   (dict "name" "served-model-name" "value" (prepend (.Values.model.aliases | default list) (include "vllm.modelName" .)))
   (dict "name" "port" "value" .Values.server.port)
@@ -59,6 +63,16 @@
 -}}
 {{- with .Values.model.revision -}}
 {{- $own = append $own (dict "name" "revision" "value" .) -}}
+{{- end -}}
+{{- $adapters := list -}}
+{{- range include "vllm.sources" . | fromJsonArray | rest -}}
+{{- $adapters = append $adapters (printf "%s=%s" .adapter .path) -}}
+{{- end -}}
+{{- if or $adapters .Values.model.lora.runtimeUpdates -}}
+{{- $own = append $own (dict "name" "enable-lora" "value" true) -}}
+{{- end -}}
+{{- with $adapters -}}
+{{- $own = append $own (dict "name" "lora-modules" "value" .) -}}
 {{- end -}}
 {{- range $size := list "tensor" "pipeline" "data" -}}
   {{- $value := index $.Values.parallelism $size | int64 -}}
@@ -80,11 +94,27 @@
   {{- $own = append $own (dict "name" "logging-config" "value" (dict "formatter" .format)) -}}
   {{- end -}}
 {{- end -}}
+{{- with .Values.server.rootPath -}}
+{{- $own = append $own (dict "name" "root-path" "value" .) -}}
+{{- end -}}
+{{- with .Values.server.tls -}}
+{{- $own = concat $own (list
+  (dict "name" "ssl-certfile" "value" "/etc/vllm/tls/tls.crt")
+  (dict "name" "ssl-keyfile" "value" "/etc/vllm/tls/tls.key")
+) -}}
+{{- end -}}
 {{- range $own -}}
 {{- $args = concat $args (include "vllm.flag" (merge . (dict "flags" $flags)) | fromJsonArray) -}}
 {{- end -}}
 {{- /* Probes and scrapes would fill the log. */ -}}
 {{- $given := dict "disable-access-log-for-endpoints" "/health,/metrics,/ping" -}}
+{{- if has (include "vllm.sources" . | fromJsonArray | first).scheme (list "s3" "gs") -}}
+{{- $_ := set $given "load-format" "runai_streamer" -}}
+{{- end -}}
+{{- with .Values.server.tls -}}
+{{- /* vLLM takes over a renewed certificate, once: of a mounted Secret it sees the first change only. */ -}}
+{{- $_ := set $given "enable-ssl-refresh" true -}}
+{{- end -}}
 {{- range $name, $value := .Values.engine.args -}}
 {{- $_ := set $given $name $value -}}
 {{- end -}}

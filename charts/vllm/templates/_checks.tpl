@@ -13,8 +13,8 @@
   "modelTag"
   "modelSource"
   "imageVolume"
+  "runtimeLora"
   "multiNode"
-  "apiKeys"
   "accelerator"
   "acceleratorCount"
   "quantization"
@@ -38,6 +38,9 @@
   "literalSecrets"
   "serviceType"
   "nodePort"
+  "exposedPaths"
+  "httpRoute"
+  "inferencePool"
 -}}
 {{- $messages := list -}}
 {{- range $name := $names -}}
@@ -52,32 +55,62 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.modelUri: the source of the model is one that the chart can mount or vLLM can fetch. */ -}}
+{{- /* vllm.check.modelUri: the model and its adapters come from where the chart can mount or vLLM can fetch them. */ -}}
 {{- define "vllm.check.modelUri" -}}
-{{- with .Values.model.uri -}}
-{{- if not (or (regexMatch "^hf://[\\w.-]+(/[\\w.-]+)?$" .) (regexMatch "^oci://[^/:@\\s]+[^\\s]*$" .)) -}}
-model.uri is "{{ . }}": write hf://organisation/name (a branch or commit belongs in model.revision) or oci://registry/repository:tag.
-{{- end -}}
+{{- $forms := list
+  "hf://[\\w.-]+(/[\\w.-]+)?"
+  "oci://[^/:@\\s]+[^\\s]*"
+  "pvc://[a-z0-9.-]+(/[^\\s/,]+)*/?"
+  "(s3|gs)://[^/\\s]+/[^\\s]+"
+  "file://(/[^\\s/,]+)+/?"
+-}}
+{{- range include "vllm.sources" . | fromJsonArray -}}
+{{- if or (not (regexMatch (printf "^(%s)$" (join "|" $forms)) .uri)) (regexMatch "/\\.\\.?(/|$)" .uri) -}}
+{{ .key }}.uri is "{{ .uri }}": write hf://organisation/name (a branch or commit belongs in {{ .key }}.revision), oci://registry/repository:tag, pvc://claim/folder, s3://bucket/folder, gs://bucket/folder or file:///folder.
+{{ end -}}
 {{- end -}}
 {{- end -}}
 
 {{- /* vllm.check.modelTag: an oci:// model is named by a tag or digest that stays what it is. */ -}}
 {{- define "vllm.check.modelTag" -}}
-{{- with include "vllm.modelImage" . -}}
-{{- if or (not (regexMatch "[:@]" (base .))) (hasSuffix ":latest" .) -}}
-model.uri is "oci://{{ . }}", which may name another model tomorrow: end it with a tag other than latest, or with @sha256:….
-{{- end -}}
+{{- range include "vllm.sources" . | fromJsonArray -}}
+{{- if and (eq .scheme "oci") (or (not (regexMatch "[:@]" (base .rest))) (hasSuffix ":latest" .rest)) -}}
+{{ .key }}.uri is "{{ .uri }}", which may name another model tomorrow: end it with a tag other than latest, or with @sha256:….
+{{ end -}}
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.modelSource: keys that only Hugging Face knows are set only for an hf:// model. */ -}}
+{{- /* vllm.check.modelSource: keys that only some sources know are set only for these. */ -}}
 {{- define "vllm.check.modelSource" -}}
-{{- if include "vllm.modelImage" . -}}
-{{- with .Values.model.revision -}}
-model.revision is "{{ . }}", but an oci:// model has none: put the tag or digest into model.uri.
+{{- $oci := false -}}
+{{- range include "vllm.sources" . | fromJsonArray -}}
+{{- $source := . -}}
+{{- $oci = or $oci (eq .scheme "oci") -}}
+{{- $remedies := dict
+  "oci" "is pulled like an image: set imagePullSecrets"
+  "pvc" "is mounted: leave them out"
+  "file" "is in the image: leave them out"
+-}}
+{{- with .revision -}}
+{{- if ne $source.scheme "hf" -}}
+{{ $source.key }}.revision is "{{ . }}", but only hf:// has revisions: put what names this one into {{ $source.key }}.uri, as a tag, a digest or a folder.
 {{ end -}}
-{{- with .Values.model.credentials -}}
-model.credentials names Secret "{{ .existingSecret }}", but an oci:// model is pulled like an image: set imagePullSecrets.
+{{- end -}}
+{{- with .credentials -}}
+{{- with index $remedies $source.scheme -}}
+{{ $source.key }}.credentials names Secret "{{ $source.credentials.existingSecret }}", but what comes by {{ $source.scheme }}:// {{ . }}.
+{{ end -}}
+{{- if and .key (eq $source.scheme "s3") -}}
+{{ $source.key }}.credentials.key is "{{ .key }}", but s3:// takes AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the Secret: name the values so, and leave the key out.
+{{ end -}}
+{{- if and (not .key) (has $source.scheme (list "hf" "gs")) -}}
+{{ $source.key }}.credentials names Secret "{{ .existingSecret }}" without a key: set {{ $source.key }}.credentials.key to the one that holds {{ eq $source.scheme "hf" | ternary "the token" "the key file of Google" }}.
+{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.model.copyFrom -}}
+{{- if not $oci -}}
+model.copyFrom is "{{ . }}", but nothing comes by oci://: leave it out.
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -85,8 +118,30 @@ model.credentials names Secret "{{ .existingSecret }}", but an oci:// model is p
 {{- /* vllm.check.imageVolume: a live cluster mounts image volumes; offline nobody knows the cluster. */ -}}
 {{- define "vllm.check.imageVolume" -}}
 {{- $live := .Capabilities.APIVersions.Has "apiregistration.k8s.io/v1" -}}
-{{- if and (include "vllm.modelImage" .) $live (semverCompare "<1.35.0-0" .Capabilities.KubeVersion.Version) -}}
-model.uri is "{{ .Values.model.uri }}", and Kubernetes {{ .Capabilities.KubeVersion.Version }} mounts images as volumes only with the feature gate ImageVolume: use 1.35 or newer, or turn the gate on and switch this check off.
+{{- $version := .Capabilities.KubeVersion.Version -}}
+{{- if and $live (not .Values.model.copyFrom) (semverCompare "<1.35.0-0" $version) -}}
+{{- range include "vllm.sources" . | fromJsonArray -}}
+{{- if eq .scheme "oci" -}}
+{{ .key }}.uri is "{{ .uri }}", and Kubernetes {{ $version }} mounts images as volumes only with the feature gate ImageVolume: use 1.35 or newer, turn the gate on and switch this check off, or set model.copyFrom to the folder of the image to copy.
+{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.runtimeLora: adapters are loaded while the server runs only by those who have a key, and by the one API server that there is. */ -}}
+{{- define "vllm.check.runtimeLora" -}}
+{{- $on := .Values.model.lora.runtimeUpdates -}}
+{{- range .server.env -}}
+{{- $on = or $on (and (eq .name "VLLM_ALLOW_RUNTIME_LORA_UPDATING") (has (.value | default "" | lower) (list "1" "true"))) -}}
+{{- end -}}
+{{- if $on -}}
+{{- if not .Values.server.apiKey.keys -}}
+model.lora.runtimeUpdates is true, but nothing keeps strangers from loading adapters: set server.apiKey.keys.
+{{ end -}}
+{{- $servers := index (.Values.engine.args | default dict) "api-server-count" | default .Values.parallelism.data | int64 -}}
+{{- if gt $servers 1 -}}
+model.lora.runtimeUpdates is true, which vLLM refuses with {{ $servers }} API servers: set engine.args.api-server-count to 1, or name the adapters in model.lora.adapters.
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
@@ -96,14 +151,6 @@ model.uri is "{{ .Values.model.uri }}", and Kubernetes {{ .Capabilities.KubeVers
 {{- if ne (int64 .) 1 -}}
 parallelism.nodes is {{ . }}, but this release of the chart serves from one node and multi-node groups come later: set parallelism.nodes to 1 and fit tensor × pipeline × data onto one node.
 {{- end -}}
-{{- end -}}
-{{- end -}}
-
-{{- /* vllm.check.apiKeys: at most one key, as vLLM reads one from its environment. */ -}}
-{{- define "vllm.check.apiKeys" -}}
-{{- $keys := .Values.server.apiKey.keys | default dict -}}
-{{- if gt (len $keys) 1 -}}
-server.apiKey.keys has {{ len $keys }} keys ({{ keys $keys | sortAlpha | join ", " }}), but vLLM reads one: leave exactly one.
 {{- end -}}
 {{- end -}}
 
@@ -202,8 +249,8 @@ cache.{{ $name }}.type is claim, but the new claim has no size: set cache.{{ $na
 cache.{{ $name }}.claimName is {{ $cache.claimName }}, but cache.{{ $name }}.type is {{ $cache.type }}: set the type to existing, or leave the name out.
 {{ end -}}
 {{- end -}}
-{{- if and (include "vllm.modelImage" .) (ne .Values.cache.model.type "emptyDir") -}}
-cache.model.type is {{ .Values.cache.model.type }}, but an oci:// model is mounted and never downloaded: leave cache.model out.
+{{- if and (not (include "vllm.usesHub" .)) (ne .Values.cache.model.type "emptyDir") -}}
+cache.model.type is {{ .Values.cache.model.type }}, but the cache is for what comes from Hugging Face, and model.uri is "{{ .Values.model.uri }}": leave cache.model out.
 {{ end -}}
 {{- end -}}
 
@@ -337,6 +384,8 @@ autoscaling.keda.minReplicas is 0, but the query reads what only a running serve
   "metrics.serviceMonitor" (list .Values.metrics.serviceMonitor.enabled "monitoring.coreos.com/v1" "the Prometheus Operator")
   "metrics.podMonitor" (list .Values.metrics.podMonitor.enabled "monitoring.coreos.com/v1" "the Prometheus Operator")
   "autoscaling.keda" (list .Values.autoscaling.keda.enabled "keda.sh/v1alpha1" "KEDA")
+  "httpRoute" (list .Values.httpRoute.enabled "gateway.networking.k8s.io/v1" "the Gateway API")
+  "inferencePool" (list .Values.inferencePool.enabled "inference.networking.k8s.io/v1" "the Gateway API Inference Extension")
 -}}
 {{- if .Capabilities.APIVersions.Has "apiregistration.k8s.io/v1" -}}
 {{- range $key, $need := $wanted -}}
@@ -413,6 +462,40 @@ service.type is {{ . }}, which exposes every path of vLLM, also those that no AP
 {{- with .Values.service -}}
 {{- if and .nodePort (eq .type "ClusterIP") -}}
 service.nodePort is {{ include "vllm.scalar" .nodePort }}, but service.type is ClusterIP: set service.type to NodePort, or leave the port out.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.exposedPaths: only paths for clients are routed from outside, and with a key only those that it guards. */ -}}
+{{- define "vllm.check.exposedPaths" -}}
+{{- if or .Values.server.exposedPaths .Values.ingress.enabled .Values.httpRoute.enabled -}}
+{{- range include "vllm.exposedPaths" . | fromJsonArray -}}
+{{- if not (regexMatch "^/(v1|v2|classify|pooling|score|rerank|health)(/|$)" .) -}}
+server.exposedPaths has {{ . }}, which is not for clients outside the cluster: leave it out, and expose /v1, or where the model needs it /v2, /classify, /pooling, /score or /rerank.
+{{ else if and $.Values.server.apiKey.keys (not (regexMatch "^/(v1|v2|health)(/|$)" .)) -}}
+server.exposedPaths has {{ . }}, which no API key guards, though server.apiKey.keys is set: set server.exposedPaths to [/v1], or ask for a key in front of the server and switch this check off.
+{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.httpRoute: a route belongs to a Gateway. */ -}}
+{{- define "vllm.check.httpRoute" -}}
+{{- with .Values.httpRoute -}}
+{{- if and .enabled (not .parentRefs) -}}
+httpRoute.enabled is true, but no Gateway is named: set httpRoute.parentRefs, as [{name: public, namespace: gateways}].
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.inferencePool: a pool has an endpoint picker, and servers that it can speak to. */ -}}
+{{- define "vllm.check.inferencePool" -}}
+{{- with .Values.inferencePool -}}
+{{- if and .enabled (not .endpointPicker.name) -}}
+inferencePool.enabled is true, but no endpoint picker is named: set inferencePool.endpointPicker.name to its Service.
+{{ end -}}
+{{- if and .enabled $.Values.server.tls -}}
+inferencePool.enabled is true, and an InferencePool speaks plain HTTP to its servers: leave server.tls out, or inferencePool.enabled.
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -26,14 +26,16 @@ valueFrom:
   "PYTHONPATH" (include "vllm.lifecycleFolder" .)
   "VLLM_HOST_IP" (dict "valueFrom" (dict "fieldRef" (dict "fieldPath" "status.podIP")))
 -}}
-{{- if include "vllm.modelImage" . -}}
+{{- if not (include "vllm.usesHub" .) -}}
 {{- $_ := set $env "HF_HUB_OFFLINE" "1" -}}
 {{- end -}}
-{{- with .Values.model.credentials -}}
-{{- $_ := set $env "HF_TOKEN" (include "vllm.secretEnv" . | fromYaml) -}}
+{{- range $name, $value := include "vllm.sources" . | fromJsonArray | first | include "vllm.credentialsEnv" | fromJson -}}
+{{- $_ := set $env $name $value -}}
 {{- end -}}
+{{- if not (include "vllm.severalKeys" .) -}}
 {{- range .Values.server.apiKey.keys -}}
 {{- $_ := set $env "VLLM_API_KEY" (include "vllm.secretEnv" . | fromYaml) -}}
+{{- end -}}
 {{- end -}}
 {{- with .Values.tracing -}}
   {{- if .endpoint -}}
@@ -41,6 +43,9 @@ valueFrom:
   {{- $_ := set $env "OTEL_RESOURCE_ATTRIBUTES" (printf "service.namespace=%s" $.Release.Namespace) -}}
   {{- $_ := set $env "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL" .protocol -}}
   {{- end -}}
+{{- end -}}
+{{- if .Values.model.lora.runtimeUpdates -}}
+{{- $_ := set $env "VLLM_ALLOW_RUNTIME_LORA_UPDATING" "1" -}}
 {{- end -}}
 {{- if eq .Values.accelerator.type "cpu" -}}
   {{- /* vLLM would pin its threads to the first cores it sees, the same ones for every server of a node. */ -}}
@@ -55,8 +60,8 @@ valueFrom:
 {{- toRawJson $env -}}
 {{- end -}}
 
-{{- /* vllm.env: the environment of the server as a JSON list; the user's variables replace computed ones, null removes one. */ -}}
-{{- define "vllm.env" -}}
+{{- /* vllm.envMap: the environment of the server as a JSON map; the user's variables replace computed ones, null removes one. */ -}}
+{{- define "vllm.envMap" -}}
 {{- $env := include "vllm.computedEnv" . | fromJson -}}
 {{- range $name, $value := .Values.engine.env -}}
 {{- if and (eq $name "PYTHONPATH") (kindIs "string" $value) -}}
@@ -64,8 +69,23 @@ valueFrom:
 {{- end -}}
 {{- $_ := set $env $name $value -}}
 {{- end -}}
+{{- toRawJson $env -}}
+{{- end -}}
+
+{{- /* vllm.env: the environment of the server as a JSON list. */ -}}
+{{- define "vllm.env" -}}
+{{- include "vllm.envMap" . | fromJson | include "vllm.envList" -}}
+{{- end -}}
+
+{{- /* vllm.fetchEnv: the environment of what fetches a model before the server starts, as a JSON map: the server's, with its proxies and endpoints, without its key. */ -}}
+{{- define "vllm.fetchEnv" -}}
+{{- omit (include "vllm.envMap" . | fromJson) "VLLM_API_KEY" | toRawJson -}}
+{{- end -}}
+
+{{- /* vllm.envList: a map of name to a text or {valueFrom} as a JSON list; null leaves one out. */ -}}
+{{- define "vllm.envList" -}}
 {{- $list := list -}}
-{{- range $name, $value := $env -}}
+{{- range $name, $value := . -}}
   {{- if kindIs "map" $value -}}
   {{- $list = append $list (merge (dict "name" $name) $value) -}}
   {{- else if not (kindIs "invalid" $value) -}}

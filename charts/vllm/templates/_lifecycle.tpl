@@ -31,27 +31,31 @@ true
 {{- .Values.strategy | default (dict "type" "RollingUpdate" "rollingUpdate" $rolling) | toYaml -}}
 {{- end -}}
 
+{{- /* vllm.health: the request by which the kubelet asks for the server's health; it takes any certificate. */ -}}
+{{- define "vllm.health" -}}
+httpGet:
+  path: /health
+  port: {{ include "vllm.scheme" . }}
+  {{- if .Values.server.tls }}
+  scheme: HTTPS
+  {{- end }}
+{{- end -}}
+
 {{- /* vllm.probes: the three probes. vLLM opens its port only when it can serve, and a saturated server may answer late. */ -}}
 {{- define "vllm.probes" -}}
 {{- $period := 2 -}}
 startupProbe:
-  httpGet:
-    path: /health
-    port: http
+  {{- include "vllm.health" . | nindent 2 }}
   periodSeconds: {{ $period }}
   timeoutSeconds: 5
   failureThreshold: {{ div (add .Values.startup.timeoutSeconds $period -1) $period }}
 readinessProbe:
-  httpGet:
-    path: /health
-    port: http
+  {{- include "vllm.health" . | nindent 2 }}
   periodSeconds: 5
   timeoutSeconds: 5
   failureThreshold: 3
 livenessProbe:
-  httpGet:
-    path: /health
-    port: http
+  {{- include "vllm.health" . | nindent 2 }}
   periodSeconds: 10
   timeoutSeconds: 10
   failureThreshold: 12

@@ -36,10 +36,10 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- mergeOverwrite dict (.Values.commonLabels | default dict) (.Values.podLabels | default dict) (include "vllm.selectorLabels" . | fromYaml) | toYaml -}}
 {{- end -}}
 
-{{- /* vllm.metadata: name, namespace, labels and annotations of an object. Takes a dict of root, and of name, labels and annotations where they differ. */ -}}
+{{- /* vllm.metadata: name, namespace, labels and annotations of an object. Takes a dict of root, and of name, labels, annotations and selector (instead of vllm.selectorLabels) where they differ. */ -}}
 {{- define "vllm.metadata" -}}
 {{- $root := .root -}}
-{{- $labels := include "vllm.selectorLabels" $root | fromYaml -}}
+{{- $labels := .selector | default (include "vllm.selectorLabels" $root | fromYaml) -}}
 {{- $_ := set $labels "app.kubernetes.io/version" $root.Chart.AppVersion -}}
 {{- $_ := set $labels "app.kubernetes.io/managed-by" $root.Release.Service -}}
 {{- $_ := set $labels "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63) -}}
@@ -78,6 +78,9 @@ annotations:
 {{- $_ := set $annotations "prometheus.io/scrape" "true" -}}
 {{- $_ := set $annotations "prometheus.io/port" (include "vllm.scalar" .Values.server.port) -}}
 {{- $_ := set $annotations "prometheus.io/path" "/metrics" -}}
+{{- with .Values.server.tls -}}
+{{- $_ := set $annotations "prometheus.io/scheme" "https" -}}
+{{- end -}}
 {{- end -}}
 {{- mergeOverwrite $annotations (.Values.podAnnotations | default dict) | toYaml -}}
 {{- end -}}

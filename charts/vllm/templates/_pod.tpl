@@ -14,10 +14,12 @@
 {{- toRawJson $context -}}
 {{- end -}}
 
-{{- /* vllm.initContainers: the containers that run before the server, as a JSON list in the order of their names; each is as secure as the server unless it says otherwise. */ -}}
+{{- /* vllm.initContainers: the containers that run before the server, the chart's with the user's laid over them, as a JSON list in the order of their names; each is as secure as the server unless it says otherwise. */ -}}
 {{- define "vllm.initContainers" -}}
+{{- $containers := merge (include "vllm.sourceContainers" . | fromJson) (include "vllm.securityContainers" . | fromJson) -}}
+{{- include "vllm.overlay" (dict "base" $containers "over" (.Values.initContainers | default dict)) -}}
 {{- $list := list -}}
-{{- range $name, $container := .Values.initContainers -}}
+{{- range $name, $container := $containers -}}
 {{- if $container -}}
 {{- $init := dict "name" $name "securityContext" (include "vllm.securityContext" (list $ $.Values.securityContext) | fromJson) -}}
 {{- include "vllm.overlay" (dict "base" $init "over" $container) -}}
@@ -82,7 +84,7 @@ containers:
       {{- toYaml . | nindent 6 }}
     {{- end }}
     ports:
-      - name: http
+      - name: {{ include "vllm.scheme" . }}
         containerPort: {{ include "vllm.scalar" .Values.server.port }}
         protocol: TCP
     {{- include "vllm.probes" . | nindent 4 }}

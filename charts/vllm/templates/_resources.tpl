@@ -87,15 +87,10 @@
   "shm" (dict "emptyDir" (dict "medium" "Memory" "sizeLimit" (include "vllm.sharedMemory" .)))
 -}}
 {{- $_ := set $volumes "lifecycle" (dict "configMap" (dict "name" (include "vllm.lifecycleName" .))) -}}
-{{- with include "vllm.modelImage" . -}}
-{{- $_ := set $volumes "model" (dict "image" (dict "reference" . "pullPolicy" $.Values.image.pullPolicy)) -}}
-{{- end -}}
 {{- with .Values.engine.files -}}
 {{- $_ := set $volumes "files" (dict "configMap" (dict "name" (include "vllm.filesName" $))) -}}
 {{- end -}}
-{{- range $name, $volume := include "vllm.cacheVolumes" . | fromJson -}}
-{{- $_ := set $volumes $name $volume -}}
-{{- end -}}
+{{- $volumes = merge $volumes (include "vllm.cacheVolumes" . | fromJson) (include "vllm.sourceVolumes" . | fromJson) (include "vllm.securityVolumes" . | fromJson) -}}
 {{- range $name, $volume := .Values.extraVolumes -}}
 {{- $_ := set $volumes $name $volume -}}
 {{- end -}}
@@ -118,9 +113,7 @@
   "/cache/compile" (dict "name" "compile-cache")
   (include "vllm.lifecycleFolder" .) (dict "name" "lifecycle" "readOnly" true)
 -}}
-{{- if include "vllm.modelImage" . -}}
-{{- $_ := set $mounts (include "vllm.modelPath" .) (dict "name" "model" "readOnly" true) -}}
-{{- end -}}
+{{- $mounts = merge $mounts (include "vllm.sourceMounts" . | fromJson) (include "vllm.securityMounts" . | fromJson) -}}
 {{- with .Values.engine.files -}}
 {{- $_ := set $mounts "/files" (dict "name" "files" "readOnly" true) -}}
 {{- end -}}

@@ -17,7 +17,12 @@ from scripts.common import ROOT
 from scripts.release import Release
 
 #: Served by operators that this cluster doesn't have.
-OPERATOR_GROUPS = {"monitoring.coreos.com", "keda.sh"}
+OPERATOR_GROUPS = {
+    "monitoring.coreos.com",
+    "keda.sh",
+    "gateway.networking.k8s.io",
+    "inference.networking.k8s.io",
+}
 NAMESPACE = "vllm-admission"
 
 

@@ -1,0 +1,91 @@
+"""API keys: one in the environment, several in a file that an init container writes into memory."""
+
+from __future__ import annotations
+
+import json
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import helm
+from harness.helm import CHART, Rendered
+from harness.objects import Manifest
+
+POD = ("spec", "template", "spec")
+SERVER = (*POD, "containers", "vllm")
+SOURCE = (CHART / "files" / "api-keys.py").read_text(encoding="utf-8")
+CONFIG = "/etc/vllm/config/server.yaml"
+
+
+def render(*names: str) -> Rendered:
+    """The render with keys of these names."""
+    keys = {name: {"existingSecret": f"secret-{name}", "key": "key"} for name in names}
+    return helm.render({"server": {"apiKey": {"keys": keys}}})
+
+
+def deployment(*names: str) -> Manifest:
+    """The Deployment with keys of these names."""
+    return render(*names).objects.one("Deployment")
+
+
+def test_one_key_is_in_the_environment_and_needs_no_container() -> None:
+    manifest = deployment("main")
+    (variable,) = [item for item in manifest.at(*SERVER, "env") if item["name"] == "VLLM_API_KEY"]
+    assert variable["valueFrom"] == {"secretKeyRef": {"name": "secret-main", "key": "key"}}
+    assert manifest.lacks(*POD, "initContainers")
+    assert "--config" not in manifest.at(*SERVER, "args")
+
+
+def test_several_keys_reach_the_server_in_a_file_in_memory_that_only_it_can_read() -> None:
+    manifest = deployment("new", "old")
+    arguments = manifest.at(*SERVER, "args")
+    # vLLM reads the file only where both words stand apart
+    assert arguments[1:3] == ["--config", CONFIG]
+    assert "VLLM_API_KEY" not in [item["name"] for item in manifest.at(*SERVER, "env")]
+    init = manifest.at(*POD, "initContainers", "api-keys")
+    assert init["image"] == manifest.at(*SERVER, "image")
+    assert init["command"] == ["python3", "-I", "-c", SOURCE, "/etc/vllm/api-keys", CONFIG]
+    assert init["securityContext"] == manifest.at(*SERVER, "securityContext")
+    assert manifest.at(*POD, "volumes", "server-config", "emptyDir")["medium"] == "Memory"
+    assert manifest.at(*SERVER, "volumeMounts", "/etc/vllm/config")["readOnly"] is True
+    assert manifest.at(*POD, "volumes", "api-keys", "projected", "sources") == [
+        {"secret": {"name": f"secret-{name}", "items": [{"key": "key", "path": name}]}} for name in ("new", "old")
+    ]
+    mounts: list[dict[str, Any]] = manifest.at(*SERVER, "volumeMounts")
+    assert "api-keys" not in [mount["name"] for mount in mounts]
+
+
+def write(source: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the program that writes the file."""
+    monkeypatch.setattr(sys, "argv", ["-c", str(source), str(target)])
+    exec(compile(SOURCE, "api-keys.py", "exec"), {"__name__": "__main__"})  # noqa: S102
+
+
+def test_the_file_holds_every_key_without_its_line_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = tmp_path / "keys", tmp_path / "server.yaml"
+    # as Kubernetes mounts it: each file a link into a folder whose name begins with dots
+    (source / "..data").mkdir(parents=True)
+    for name, key in {"old": 'a"b: #c\n', "new": "s3cret"}.items():
+        (source / "..data" / name).write_text(key, encoding="utf-8")
+        (source / name).symlink_to(Path("..data") / name)
+    for _ in range(2):  # a container that starts again finds the file of the first time
+        write(source, target, monkeypatch)
+    assert json.loads(target.read_text(encoding="utf-8")) == {"api-key": ["s3cret", 'a"b: #c']}
+    assert stat.S_IMODE(target.stat().st_mode) == 0o400
+    assert "s3cret" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("key", "words"), [("\n", "nothing under this key"), ("-abc", "begins with a dash")])
+def test_a_key_that_vllm_would_not_take_is_told_by_its_name_alone(
+    key: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "new").write_text(key, encoding="utf-8")
+    with pytest.raises(SystemExit, match=rf"server\.apiKey\.keys\.new: .*{words}") as failure:
+        write(tmp_path / "keys", tmp_path / "server.yaml", monkeypatch)
+    assert "abc" not in str(failure.value)
+    assert not (tmp_path / "server.yaml").exists()
