@@ -36,7 +36,7 @@ def env(values: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_scrape_config_finds_the_servers_port_of_this_release_alone() -> None:
     scrape = {"enabled": True, "interval": "10s", "labels": {"scrape": "yes"}}
-    found = helm.render({"metrics": {"scrapeConfig": scrape}}).objects.one("ConfigMap")
+    found = helm.render({"metrics": {"scrapeConfig": scrape}}).objects.one("ConfigMap", "test-scrape-config")
     assert found.name == "test-scrape-config"
     assert found.at("metadata", "labels", "scrape") == "yes"
     (job,) = go_yaml.load(found.at("data", "test.yaml"))["scrape_configs"]
@@ -102,7 +102,7 @@ def names(values: dict[str, Any]) -> set[str]:
 def test_both_kinds_of_objects_hold_the_same_rules() -> None:
     settings = {"enabled": True, "labels": {"team": "a"}}
     operator = helm.render({"metrics": {"rules": settings}}).objects.one("PrometheusRule")
-    plain = helm.render({"metrics": {"rules": {**settings, "kind": "ConfigMap"}}}).objects.one("ConfigMap")
+    plain = helm.render({"metrics": {"rules": {**settings, "kind": "ConfigMap"}}}).objects.one("ConfigMap", "test-rules")
     assert operator.name == "test"
     assert plain.name == "test-rules"
     for item in (operator, plain):
@@ -221,7 +221,7 @@ def dashboard(values: dict[str, Any] | None = None, **options: Any) -> dict[str,
 
 def test_a_dashboard_is_labelled_for_the_sidecar_and_named_after_the_release() -> None:
     settings = {"enabled": True, "labels": {"dashboards": "yes"}, "annotations": {"grafana_folder": "vLLM"}}
-    found = helm.render({"metrics": {"dashboard": settings}}).objects.one("ConfigMap")
+    found = helm.render({"metrics": {"dashboard": settings}}).objects.one("ConfigMap", "test-dashboard")
     labels = found.at("metadata", "labels")
     assert (labels["grafana_dashboard"], labels["dashboards"]) == ("1", "yes")
     assert found.at("metadata", "annotations") == {"grafana_folder": "vLLM"}

@@ -110,7 +110,7 @@ def test_an_hpa_follows_cpu_without_an_adapter() -> None:
                 "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": expected}},
             }
         ]
-        assert not objects.of("ConfigMap")
+        assert "test-adapter-config" not in {item.name for item in objects.of("ConfigMap")}
 
 
 def test_an_hpa_reads_a_metric_by_its_own_name_and_labels() -> None:

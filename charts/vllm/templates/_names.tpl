@@ -58,16 +58,6 @@ annotations:
 {{- include "vllm.shorten" (list (printf "%s-%s" (include "vllm.fullname" (first .)) (last .)) 63) -}}
 {{- end -}}
 
-{{- /* vllm.filesName: the name of the ConfigMap with engine.files. */ -}}
-{{- define "vllm.filesName" -}}
-{{- include "vllm.partName" (list . "files") -}}
-{{- end -}}
-
-{{- /* vllm.lifecycleName: the name of the ConfigMap with the server's middleware. */ -}}
-{{- define "vllm.lifecycleName" -}}
-{{- include "vllm.shorten" (list (printf "%s-lifecycle" (include "vllm.fullname" .)) 63) -}}
-{{- end -}}
-
 {{- /* vllm.podAnnotations: the annotations of the pods; checksums change with the files that the server reads once, so that a change restarts the pods. */ -}}
 {{- define "vllm.podAnnotations" -}}
 {{- $annotations := dict "checksum/lifecycle" (include "vllm.lifecycleFiles" . | sha256sum) -}}

@@ -86,9 +86,9 @@
   "home" (dict "emptyDir" dict)
   "shm" (dict "emptyDir" (dict "medium" "Memory" "sizeLimit" (include "vllm.sharedMemory" .)))
 -}}
-{{- $_ := set $volumes "lifecycle" (dict "configMap" (dict "name" (include "vllm.lifecycleName" .))) -}}
+{{- $_ := set $volumes "lifecycle" (dict "configMap" (dict "name" (include "vllm.partName" (list . "lifecycle")))) -}}
 {{- with .Values.engine.files -}}
-{{- $_ := set $volumes "files" (dict "configMap" (dict "name" (include "vllm.filesName" $))) -}}
+{{- $_ := set $volumes "files" (dict "configMap" (dict "name" (include "vllm.partName" (list $ "files")))) -}}
 {{- end -}}
 {{- $volumes = merge $volumes (include "vllm.cacheVolumes" . | fromJson) (include "vllm.sourceVolumes" . | fromJson) (include "vllm.securityVolumes" . | fromJson) -}}
 {{- range $name, $volume := .Values.extraVolumes -}}
