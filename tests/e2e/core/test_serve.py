@@ -90,3 +90,10 @@ def test_a_pod_resolves_service_names_and_reaches_the_server_by_its_own(
     script = f"import urllib.request; print(urllib.request.urlopen({url!r}, timeout=10).status)"
     assert core.read_namespaced_service(release.name, release.namespace).spec.ports[0].port == 80
     assert release.kubectl("exec", pod, "--", "python3", "-c", script).strip() == "200"
+
+
+def test_helm_test_passes_and_says_what_it_looked_at(release: Release, api: httpx.Client) -> None:
+    api.get("/health").raise_for_status()
+    said = release.helm("test", release.name, "--logs", "--timeout=3m")
+    assert "Succeeded" in said
+    assert MODEL in said

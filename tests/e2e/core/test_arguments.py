@@ -1,0 +1,64 @@
+"""The parser inside the image takes every argument that the chart writes, and is the one that was written down."""
+
+import json
+from typing import Any
+
+from harness import helm
+from harness.objects import containers
+from harness.value_sets import value_sets
+
+from scripts.common import ROOT, app_version
+from scripts.release import Release
+
+DUMP = ROOT / "tests" / "harness" / "data" / f"vllm-serve-args-{app_version()}.json"
+PARSE = """
+import contextlib, io, json, sys
+cases = json.load(open("/tmp/arguments.json"))
+sys.argv = ["vllm", "serve"]
+from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+problems = {}
+for name, arguments in cases.items():
+    errors = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(errors):
+            validate_parsed_serve_args(make_arg_parser(FlexibleArgumentParser()).parse_args(arguments))
+    except (SystemExit, Exception) as error:
+        problems[name] = errors.getvalue()[-500:] or repr(error)
+print("problems:" + json.dumps(problems))
+"""
+
+
+def _run(release: Release, program: str, **files: str) -> str:
+    """What a Python program prints inside the server's container; files are put into /tmp first."""
+    (pod,) = [pod["metadata"]["name"] for pod in release.pods()]
+    for name, text in {"program.py": program, **files}.items():
+        release.kubectl("exec", "--stdin", pod, "--", "tee", f"/tmp/{name}", stdin=text)  # noqa: S108
+    return release.kubectl("exec", pod, "--", "python3", "/tmp/program.py", "/tmp/output")  # noqa: S108
+
+
+def _arguments() -> dict[str, list[str]]:
+    """The server's arguments of every value set, without the file of keys that an init container would write."""
+    return {
+        value_set.name: [a for a in container.body["args"] if not a.startswith("--config=")]
+        for value_set in value_sets()
+        for manifest in helm.render(value_set.path).objects.workloads()
+        for container in containers(manifest)
+        if container.body["name"] == "vllm"
+    }
+
+
+def test_vllms_own_parser_takes_the_arguments_of_every_value_set(release: Release) -> None:
+    cases = _arguments()
+    # the check must be able to fail
+    cases["broken"] = [*cases["cpu"], "--enable-chunked-prefill=true"]
+    printed = _run(release, PARSE, **{"arguments.json": json.dumps(cases)})
+    problems: dict[str, Any] = json.loads(printed.rpartition("problems:")[2])
+    assert "enable-chunked-prefill" in problems.pop("broken")
+    assert not problems
+
+
+def test_the_flags_that_were_written_down_are_those_of_the_image(release: Release) -> None:
+    _run(release, (ROOT / "ci" / "build" / "dump_vllm_args.py").read_text())
+    (pod,) = [pod["metadata"]["name"] for pod in release.pods()]
+    assert release.kubectl("exec", pod, "--", "cat", "/tmp/output") == DUMP.read_text()  # noqa: S108
