@@ -81,6 +81,10 @@ rendered: $(READY) ## write the manifests of every file in values/ to tests/rend
 vllm-args: $(READY) ## write down the flags of the chart's vLLM, for the schema and the tests; builds vLLM for CPUs
 	@$(PYTHON) -m scripts.vllm_args
 
+.PHONY: crds
+crds: $(READY) ## write down the schemas of custom resources, for the tests; needs Go
+	@$(PYTHON) -m scripts.crds
+
 .PHONY: format
 format: $(READY) ## format the Python code and mend what ruff can
 	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
