@@ -27,7 +27,11 @@ demo: $(READY) ## from nothing to an answer: tools, cluster, image, model, helm 
 
 .PHONY: test
 test: lint ## lint, then the contract, render and meta tests; needs no cluster
-	@$(PYTHON) -m scripts.tests -n 2
+	@$(PYTHON) -m scripts.tests test -n 2
+
+.PHONY: test-all
+test-all: lint ## make test, and the contract and render tests again with the oldest supported Helm
+	@$(PYTHON) -m scripts.tests test-all -n 2
 
 .PHONY: lint
 lint: $(READY) ## format check, lint and types of the Python code, and the generated files are current

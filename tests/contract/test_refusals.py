@@ -15,6 +15,8 @@ from contract.conftest import Refuse, Steps
 from harness import go_yaml
 from harness.helm import CHART
 
+pytestmark = pytest.mark.every_helm
+
 SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 DEFAULTS: dict[str, Any] = go_yaml.load((CHART / "values.yaml").read_text(encoding="utf-8"))
 
