@@ -33,6 +33,8 @@ _GO_PACKAGE = {
     "helm": "helm.sh/helm/v{major}/cmd/helm@v{version}",
     "kind": "sigs.k8s.io/kind@v{version}",
 }
+#: What a program that `go install` builds would not know of itself: Helm, which patch it is.
+_LDFLAGS = {"helm": "-X helm.sh/helm/v{major}/internal/version.version=v{version}"}
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -92,9 +94,10 @@ def _install(tool: str, which: str = "version") -> Path:
     elif not shutil.which("go"):
         raise UserError(f"{tool} {version} isn't installed, nor is Go, which could build it: see {_HOMEPAGE[tool]}.")
     else:
-        package = _GO_PACKAGE[tool].format(version=version, major=version.partition(".")[0])
+        numbers = {"version": version, "major": version.partition(".")[0]}
         with step(f"Build {tool} {version}", hint="1 to 5 min"), product(target.parent) as folder:
-            programs.go_build([package], folder)
+            flags = _LDFLAGS.get(tool, "").format(**numbers)
+            programs.go_build([_GO_PACKAGE[tool].format(**numbers)], folder, ldflags=flags)
     return target
 
 

@@ -35,6 +35,11 @@ class Complaints:
         dotted = ".".join(map(str, path)) or "(root)"
         return self._at.get(dotted, "") or self._at.get(pointer, "")
 
+    def misses(self, path: Steps) -> bool:
+        """Whether the key is missed, in the words of Helm 4 (missing property 'a') or Helm 3 (a is required)."""
+        text = self.about(path[:-1])
+        return f"'{path[-1]}'" in text or re.search(rf"^{path[-1]} is required$", text, flags=re.MULTILINE) is not None
+
 
 #: A function that gives values to Helm and returns its complaints; it fails where Helm has none.
 Refuse = Callable[[dict[str, Any]], Complaints]
@@ -46,7 +51,10 @@ def refuse() -> Refuse:
 
     def refuse(values: dict[str, Any]) -> Complaints:
         with pytest.raises(helm.HelmError) as failure:
-            helm.run(["template", "test", str(CHART), "--values", "-"], json.dumps(values))
+            helm.run(
+                ["template", "test", str(CHART), "--kube-version", helm.KUBE_VERSION, "--values", "-"],
+                json.dumps(values),
+            )
         return Complaints(failure.value.text)
 
     return refuse

@@ -64,6 +64,7 @@ def test_values_yaml_and_the_schema_have_the_same_keys() -> None:
         if "$ref" in node:
             node = SOURCE["definitions"][node["$ref"].removeprefix("#/definitions/")]
         if values and "properties" in node:
+            values = {key: value for key, value in values.items() if not key.startswith("x-")}
             assert set(values) == set(node["properties"]) - only_schema, path
             for key, value in values.items():
                 compare(value, node["properties"][key], f"{path}.{key}", set()) if isinstance(value, dict) else None

@@ -59,12 +59,12 @@ def binary() -> str:
 
 @functools.cache
 def version() -> tuple[int, int, int]:
-    """Return the version of the helm program, such as (4, 3, 1)."""
+    """Return the version of the helm program, such as (4, 3, 1); where it doesn't know its patch, that is 0."""
     output = run(["version", "--template", "{{.Version}}"])
-    found = re.match(r"v(\d+)\.(\d+)\.(\d+)", output)
+    found = re.match(r"v(\d+)\.(\d+)(?:\.(\d+))?", output)
     if not found:
         raise ValueError(f"helm names its version as {output!r}")
-    major, minor, patch = map(int, found.groups())
+    major, minor, patch = (int(number or 0) for number in found.groups())
     return major, minor, patch
 
 
