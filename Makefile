@@ -27,7 +27,11 @@ demo: $(READY) ## from nothing to an answer: tools, cluster, image, model, helm 
 
 .PHONY: test
 test: lint ## lint, then the contract, render and meta tests; needs no cluster
-	@$(PYTHON) -m scripts.tests -n 2
+	@$(PYTHON) -m scripts.tests test -n 2
+
+.PHONY: test-all
+test-all: lint ## make test, and the contract and render tests again with the oldest supported Helm
+	@$(PYTHON) -m scripts.tests test-all -n 2
 
 .PHONY: test-rules
 test-rules: $(READY) ## check the alert rules with promtool: each fires when it must, and is silent when it must not
@@ -92,6 +96,10 @@ rendered: $(READY) ## write the manifests of every file in values/ to tests/rend
 .PHONY: vllm-args
 vllm-args: $(READY) ## write down the flags of the chart's vLLM, for the schema and the tests; builds vLLM for CPUs
 	@$(PYTHON) -m scripts.vllm_args
+
+.PHONY: crds
+crds: $(READY) ## write down the schemas of custom resources, for the tests; needs Go
+	@$(PYTHON) -m scripts.crds
 
 .PHONY: format
 format: $(READY) ## format the Python code and mend what ruff can

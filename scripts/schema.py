@@ -17,6 +17,7 @@ import yaml
 from scripts.common import CHART, ROOT, app_version
 
 SOURCE = CHART / "values.schema.yaml"
+DEFAULTS = CHART / "values.yaml"
 TARGET = CHART / "values.schema.json"
 FLAG_NOTES = CHART / "files" / "flags.yaml"
 DATA = ROOT / "tests" / "harness" / "data"
@@ -193,18 +194,38 @@ class KubernetesTypes:
         return f"#/definitions/{short}"
 
 
-def complete(node: Any, flags: Schema, kubernetes: KubernetesTypes) -> Any:
-    """Return the node with flags and types filled in where $flags and $k8s stand, and objects with properties closed.
+def needed(defaults: Schema, node: Schema, definitions: Schema) -> Schema:
+    """Return a schema that wants every key of the chart's own maps whose default is not empty."""
+    wanted: Schema = {"required": [key for key, value in defaults.items() if value and not key.startswith("x-")]}
+    properties = {}
+    for key, value in defaults.items():
+        inner = node["properties"].get(key, {})
+        if "$ref" in inner:
+            inner = definitions[inner["$ref"].rpartition("/")[2]]
+        if "properties" in inner and value:
+            properties[key] = needed(value, inner, definitions)
+    return wanted | ({"properties": properties} if properties else {})
 
-    What stands beside $k8s replaces that part of the type.
+
+def null_schema(defaults: Schema, source: Schema) -> Schema:
+    """Return the schema of values that hold the defaults: each key that null took away is missed, and a remedy told."""
+    wanted = needed(defaults, source, source["definitions"])
+    remedy = "(null takes away a default that the chart needs: leave out what is missing, or give it a value)"
+    return {"if": wanted, "else": wanted | {"properties": wanted["properties"] | {"x-null": {"const": remedy}}}}
+
+
+def complete(node: Any, parts: Schema, kubernetes: KubernetesTypes) -> Any:
+    """Return the node with parts and types filled in where their $names and $k8s stand, and objects closed.
+
+    What stands beside $k8s replaces that part of the type. Closed is an object with properties.
     """
     if isinstance(node, list):
-        return [complete(item, flags, kubernetes) for item in node]
+        return [complete(item, parts, kubernetes) for item in node]
     if not isinstance(node, dict):
         return node
-    own = {key: complete(value, flags, kubernetes) for key, value in node.items() if key not in ("$flags", "$k8s")}
-    if "$flags" in node:
-        return own | flags
+    own = {key: complete(value, parts, kubernetes) for key, value in node.items() if key not in {*parts, "$k8s"}}
+    for name in parts.keys() & node.keys():
+        return own | parts[name]
     if "$k8s" in node:
         return own | kubernetes.type(node["$k8s"]) | own
     if "type" in own and "properties" in own:
@@ -228,12 +249,14 @@ def build() -> str:
     dump = json.loads(dump_path.read_text(encoding="utf-8"))
     notes = yaml.safe_load(FLAG_NOTES.read_text(encoding="utf-8"))
     source = yaml.safe_load(SOURCE.read_text(encoding="utf-8"))
+    defaults = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
+    parts = {"$flags": flags_schema(dump, notes), "$null": null_schema(defaults, source)}
     kubernetes = KubernetesTypes()
     schema = {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "$comment": "Generated from values.schema.yaml by `python -m scripts.schema`.",
         "title": "Values of the chart vllm",
-        **complete(source, flags_schema(dump, notes), kubernetes),
+        **complete(source, parts, kubernetes),
     }
     schema["definitions"] |= dict(sorted(kubernetes.definitions.items()))
     return to_text(schema) + "\n"

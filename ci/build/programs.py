@@ -18,7 +18,7 @@ class Programs:
     """Programs that are built together.
 
     Attributes:
-        name: what they belong to; a key of `[build]` or `[addons]` in ci/versions.toml.
+        name: what they belong to; a key of `[build]`, `[addons]` or `[custom-resources]` in ci/versions.toml.
         packages: Go packages with a `main`, without a version.
         hint: how long the first build takes.
         module: folder under ci/build/modules whose go.mod pins everything, for what `go install` can't build.
@@ -38,7 +38,7 @@ class Programs:
     @property
     def version(self) -> str:
         """The version without a leading v."""
-        return str({**VERSIONS["build"], **VERSIONS["addons"]}[self.name])
+        return str({**VERSIONS["build"], **VERSIONS["addons"], **VERSIONS["custom-resources"]}[self.name])
 
     @property
     def folder(self) -> Path:
@@ -117,9 +117,27 @@ LOCAL_PATH_PROVISIONER = Programs(
     "local-path-provisioner", ("github.com/rancher/local-path-provisioner",), hint="about 1 min"
 )
 METRICS_SERVER = Programs("metrics-server", ("sigs.k8s.io/metrics-server/cmd/metrics-server",), hint="about 3 min")
+CONTROLLER_GEN = Programs("controller-tools", ("sigs.k8s.io/controller-tools/cmd/controller-gen",), hint="about 1 min")
 
 #: What a node image holds.
 NODE = (KUBERNETES, ETCD, COREDNS, CNI_PLUGINS, CONTAINERD, RUNC, LOCAL_PATH_PROVISIONER)
+
+
+def go_environment(*, cgo: bool = False) -> dict[str, str]:
+    """Return the environment in which Go works: in the project's cache, with the Go that is installed.
+
+    Raises:
+        UserError: when Go isn't installed.
+    """
+    if not shutil.which("go"):
+        raise UserError("Go isn't installed, and this is made from Go modules: install Go 1.26 or newer.")
+    return {
+        "GOCACHE": str(CACHE / "go" / "build"),
+        "GOMODCACHE": str(CACHE / "go" / "mod"),
+        "GOFLAGS": "-trimpath -modcacherw -buildvcs=false",
+        "GOTOOLCHAIN": "local",
+        "CGO_ENABLED": "1" if cgo else "0",
+    }
 
 
 def go_build(
@@ -141,18 +159,9 @@ def go_build(
         tags: build tags, comma-separated.
         ldflags: added to `-s -w`.
     """
-    if not shutil.which("go"):
-        raise UserError("Go isn't installed, and these programs are built from source: install Go 1.26 or newer.")
+    environment = {"GOBIN": str(folder), **go_environment(cgo=cgo)}
     folder.mkdir(parents=True)
     command = ["go", "build" if module else "install", f"-ldflags=-s -w {ldflags}".rstrip()]
     command += [f"-tags={tags}"] if tags else []
     command += [f"-o={folder}/"] if module else []
-    environment = {
-        "GOBIN": str(folder),
-        "GOCACHE": str(CACHE / "go" / "build"),
-        "GOMODCACHE": str(CACHE / "go" / "mod"),
-        "GOFLAGS": "-trimpath -modcacherw -buildvcs=false",
-        "GOTOOLCHAIN": "local",
-        "CGO_ENABLED": "1" if cgo else "0",
-    }
     run([*command, *packages], cwd=module, env=environment, log=_LOG)

@@ -24,3 +24,8 @@ def test_a_go_module_pins_the_version_that_versions_toml_names(name: str, module
 def test_the_image_locks_the_torch_that_versions_toml_names() -> None:
     lock = (ROOT / "ci/build/vllm/torch-from-pypi.txt").read_text()
     assert re.findall(r"^torch==(\S+)", lock, re.M) == [VERSIONS["vllm"]["torch"]]
+
+
+def test_the_oldest_helm_that_is_tested_is_of_the_oldest_minor_that_is_supported() -> None:
+    helm = VERSIONS["tools"]["helm"]
+    assert helm["oldest"].rpartition(".")[0] == helm["minimum"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from harness import go_yaml, helm
+from harness import custom_resources, go_yaml, helm
 from harness.helm import CHART
 from harness.value_sets import ValueSet
 
@@ -64,6 +64,7 @@ def test_values_yaml_and_the_schema_have_the_same_keys() -> None:
         if "$ref" in node:
             node = SOURCE["definitions"][node["$ref"].removeprefix("#/definitions/")]
         if values and "properties" in node:
+            values = {key: value for key, value in values.items() if not key.startswith("x-")}
             assert set(values) == set(node["properties"]) - only_schema, path
             for key, value in values.items():
                 compare(value, node["properties"][key], f"{path}.{key}", set()) if isinstance(value, dict) else None
@@ -116,6 +117,17 @@ def test_amounts_and_ports_are_taken_as_numbers_and_as_texts() -> None:
         assert limits.is_valid({"limits": {"cpu": right}}), right
     for wrong in ("16GB", "16 Gi", "", "k", True):
         assert not limits.is_valid({"limits": {"cpu": wrong}}), wrong
+
+
+@pytest.mark.parametrize("kind", ["serviceMonitor", "podMonitor"])
+def test_a_time_between_scrapes_is_taken_if_the_prometheus_operator_takes_it(kind: str) -> None:
+    ours = VALIDATOR.evolve(schema=SCHEMA["properties"]["metrics"]["properties"][kind]["properties"]["interval"])
+    spec = custom_resources.schemas(kind[0].upper() + kind[1:])["monitoring.coreos.com/v1"]["properties"]["spec"]
+    endpoints = {"serviceMonitor": "endpoints", "podMonitor": "podMetricsEndpoints"}[kind]
+    theirs = ours.evolve(schema=spec["properties"][endpoints]["items"]["properties"]["interval"])
+    for interval in ("30s", "1m30s", "500ms", "1d", "1w2d", "30s1m", "1m1m", "30", "30 s", "1.5m", "-1s", "1M"):
+        assert ours.is_valid(interval) == theirs.is_valid(interval), interval
+    assert not ours.is_valid("")
 
 
 def test_a_value_set_is_valid_and_says_for_whom_it_is(value_set: ValueSet) -> None:

@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness import go_yaml
 from harness.objects import Objects
 
+#: This repository and its chart; in an installed wheel there is neither, and a chart must be named.
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "vllm"
 
@@ -57,12 +59,12 @@ def binary() -> str:
 
 @functools.cache
 def version() -> tuple[int, int, int]:
-    """Return the version of the helm program, such as (4, 3, 1)."""
+    """Return the version of the helm program, such as (4, 3, 1); where it doesn't know its patch, that is 0."""
     output = run(["version", "--template", "{{.Version}}"])
-    found = re.match(r"v(\d+)\.(\d+)\.(\d+)", output)
+    found = re.match(r"v(\d+)\.(\d+)(?:\.(\d+))?", output)
     if not found:
         raise ValueError(f"helm names its version as {output!r}")
-    major, minor, patch = map(int, found.groups())
+    major, minor, patch = (int(number or 0) for number in found.groups())
     return major, minor, patch
 
 
@@ -85,6 +87,19 @@ def run(arguments: Sequence[str], stdin: str = "") -> str:
     return done.stdout
 
 
+def _named(chart: Path | None) -> Path:
+    """Return the chart, ours unless another is named; raises FileNotFoundError where there is none."""
+    chart = chart or CHART
+    if not (chart / "Chart.yaml").is_file():
+        raise FileNotFoundError(f"no chart in the folder {chart}: name one that holds a Chart.yaml, as chart=PATH")
+    return chart
+
+
+def app_version(chart: Path | None = None) -> str:
+    """Return the version of vLLM that a chart deploys, such as 0.32.0."""
+    return str(go_yaml.load((_named(chart) / "Chart.yaml").read_text(encoding="utf-8"))["appVersion"])
+
+
 def digest(chart: Path) -> str:
     """Return a hash of every file of the chart with its path."""
     total = hashlib.sha256()
@@ -105,9 +120,9 @@ def render(
 ) -> Rendered:
     """Return a chart, ours unless another is named, rendered offline; at most one of the values is a map.
 
-    Raises HelmError where Helm refuses or warns.
+    Raises HelmError where Helm refuses or warns, FileNotFoundError where the chart is not there.
     """
-    chart = chart or CHART
+    chart = _named(chart)
     files = [path for path in values if isinstance(path, Path)]
     maps = [item for item in values if not isinstance(item, Path)]
     if len(maps) > 1:
@@ -147,15 +162,15 @@ def _kept(arguments: tuple[str, ...], stdin: str, key: str) -> str:
     return file.read_text(encoding="utf-8")
 
 
-def notes(*values: Values, release: str = "test", namespace: str = "models") -> str:
+def notes(*values: Values, chart: Path | None = None, release: str = "test", namespace: str = "models") -> str:
     """Return the text that Helm prints after an install: NOTES.txt, which `helm template` does not show.
 
     A copy of the chart carries it in an object, as Helm 3 wants a cluster before it prints notes.
     """
     with tempfile.TemporaryDirectory() as folder:
-        chart = Path(folder) / CHART.name
-        shutil.copytree(CHART, chart)
-        templates = chart / "templates"
+        chart = _named(chart)
+        copy = Path(shutil.copytree(chart, Path(folder) / chart.name))
+        templates = copy / "templates"
         text = (templates / "NOTES.txt").read_text(encoding="utf-8")
         (templates / "NOTES.txt").unlink()
         (templates / "_notes.tpl").write_text(f'{{{{- define "notes" }}}}{text}{{{{ end }}}}', encoding="utf-8")
@@ -163,5 +178,5 @@ def notes(*values: Values, release: str = "test", namespace: str = "models") -> 
             '{"apiVersion": "v1", "kind": "Notes", "metadata": {"name": "n"}, "text": {{ include "notes" . | toJson }}}'
         )
         (templates / "notes.yaml").write_text(carrier, encoding="utf-8")
-        rendered = render(*values, chart=chart, release=release, namespace=namespace)
+        rendered = render(*values, chart=copy, release=release, namespace=namespace)
         return str(rendered.objects.one("Notes").at("text"))

@@ -1,6 +1,6 @@
 """Checks objects against the Kubernetes API, as the package kubernetes-validate carries its schemas.
 
-Custom resources are checked against data/custom-resources.yaml, our own excerpt of what their projects document.
+Custom resources are checked against the schemas that their projects define.
 The package builds its registry anew for each object; here it is kept, so that an object takes a millisecond.
 """
 
@@ -9,22 +9,20 @@ from __future__ import annotations
 import functools
 import json
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import jsonschema
-import yaml
+from jsonschema.protocols import Validator
 from referencing import Registry, Resource
 
+from harness import custom_resources
 from harness.findings import Finding
 from harness.objects import Manifest, Objects
 
 #: The oldest and the newest Kubernetes minor that the chart supports.
 SUPPORTED = ("1.31", "1.37")
 
-
-#: What the chart may write of custom resources.
-CUSTOM = Path(__file__).parent / "data" / "custom-resources.yaml"
+_OBJECT_META = "https://kubernetes.io/api/_definitions.json#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
 
 class UnknownKindError(LookupError):
@@ -45,15 +43,18 @@ def _leaves(error: jsonschema.ValidationError) -> list[jsonschema.ValidationErro
     return [leaf for inner in error.context for leaf in _leaves(inner)] if error.context else [error]
 
 
-def _validator(manifest: Manifest, minor: str) -> jsonschema.Draft202012Validator:
+def _validator(manifest: Manifest, minor: str) -> Validator:
     return _cached_validator(manifest.kind, str(manifest.body["apiVersion"]), minor)
 
 
 @functools.cache
-def _cached_validator(kind: str, api_version: str, minor: str) -> jsonschema.Draft202012Validator:
+def _cached_validator(kind: str, api_version: str, minor: str) -> Validator:
+    if custom := custom_resources.schemas(kind).get(api_version):
+        # every object has Kubernetes' own metadata, of which its definition says nothing
+        metadata = {"$ref": _OBJECT_META}
+        schema = custom | {"properties": custom["properties"] | {"metadata": metadata}}
+        return custom_resources.Validator(schema, registry=_definitions(minor))
     group, _, version = api_version.rpartition("/")
-    if custom := _custom_schemas().get(f"{kind} {api_version}"):
-        return jsonschema.Draft202012Validator(custom)
     name = "-".join(part for part in (kind.lower(), group.split(".")[0], version) if part)
     try:
         schema = _read(minor, f"{name}.json")
@@ -61,24 +62,6 @@ def _cached_validator(kind: str, api_version: str, minor: str) -> jsonschema.Dra
         raise UnknownKindError(f"Kubernetes {minor} has no {api_version} {kind}") from None
     registry: Registry[Any] = Resource.from_contents(schema) @ _definitions(minor)
     return jsonschema.Draft202012Validator(schema, registry=registry)
-
-
-@functools.cache
-def _custom_schemas() -> dict[str, Any]:
-    """The schema of each custom resource by kind and apiVersion, as in `PodMonitor monitoring.coreos.com/v1`."""
-    return {name: _closed(schema) for name, schema in yaml.safe_load(CUSTOM.read_text(encoding="utf-8")).items()}
-
-
-def _closed(node: Any) -> Any:
-    """The schema with every object closed that lists its fields, as an API server drops what is not listed."""
-    if isinstance(node, list):
-        return [_closed(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    closed = {key: _closed(value) for key, value in node.items()}
-    if node.get("type") == "object" and "properties" in node:
-        closed.setdefault("additionalProperties", False)
-    return closed
 
 
 @functools.cache

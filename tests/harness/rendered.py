@@ -1,4 +1,4 @@
-"""Says what the manifests of each shipped values file are, and where the committed ones lie.
+"""Says what the manifests of each file in values/ of this repository are, and where the committed ones lie.
 
 They let a reader see what a values file makes, and a reviewer what a change does to it.
 """

@@ -1,4 +1,7 @@
-"""Names the value sets over which every invariant is checked: each file in values/, and those that only tests need."""
+"""Names the value sets over which every invariant is checked.
+
+In this repository they are each file in values/, and those that only tests need; elsewhere, name the folders.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,10 @@ class ValueSet:
         return go_yaml.load(self.path.read_text(encoding="utf-8")) or {}
 
 
-def value_sets() -> list[ValueSet]:
-    """Every value set, by name."""
-    paths = [*SHIPPED.glob("*.yaml"), *TESTED.glob("*.yaml")]
-    return [ValueSet(str(path.relative_to(ROOT)), path) for path in sorted(paths)]
+def value_sets(folders: Sequence[Path] = (SHIPPED, TESTED)) -> list[ValueSet]:
+    """Every value set in the folders, by path."""
+    paths = sorted(path for folder in folders for path in folder.glob("*.yaml"))
+    return [ValueSet(str(path).removeprefix(f"{ROOT}/"), path) for path in paths]
 
 
 def overlooked(folders: Sequence[Path] = (SHIPPED, ROOT / "tests")) -> list[Path]:

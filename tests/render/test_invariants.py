@@ -14,8 +14,6 @@ from harness.helm import CHART, Rendered
 from harness.objects import Container, Manifest, containers, pod_spec
 from harness.value_sets import ValueSet
 
-from scripts.common import app_version
-
 Clean = Callable[[Sequence[Finding], Rendered], None]
 
 #: The longest release name that Helm takes.
@@ -48,11 +46,11 @@ def test_vllm_takes_every_argument(value_set: ValueSet, rendered: Rendered) -> N
             arguments = container.body["args"]
             assert arguments[len(arguments) - len(raw) :] == raw
             checked = arguments[: len(arguments) - len(raw)]
-            assert not vllm_arguments.parser(app_version()).problems(checked), rendered.command
+            assert not vllm_arguments.parser(helm.app_version()).problems(checked), rendered.command
 
 
 def test_every_query_reads_what_is_there(rendered: Rendered, clean: Clean) -> None:
-    clean(promql.findings(rendered.objects, app_version()), rendered)
+    clean(promql.findings(rendered.objects, helm.app_version()), rendered)
 
 
 def test_every_name_leads_somewhere(value_set: ValueSet, rendered: Rendered, clean: Clean) -> None:

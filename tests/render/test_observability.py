@@ -102,7 +102,9 @@ def names(values: dict[str, Any]) -> set[str]:
 def test_both_kinds_of_objects_hold_the_same_rules() -> None:
     settings = {"enabled": True, "labels": {"team": "a"}}
     operator = helm.render({"metrics": {"rules": settings}}).objects.one("PrometheusRule")
-    plain = helm.render({"metrics": {"rules": {**settings, "kind": "ConfigMap"}}}).objects.one("ConfigMap", "test-rules")
+    plain = helm.render({"metrics": {"rules": {**settings, "kind": "ConfigMap"}}}).objects.one(
+        "ConfigMap", "test-rules"
+    )
     assert operator.name == "test"
     assert plain.name == "test-rules"
     for item in (operator, plain):

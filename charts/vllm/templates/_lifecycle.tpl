@@ -59,6 +59,8 @@ livenessProbe:
   periodSeconds: 10
   timeoutSeconds: 10
   failureThreshold: 12
+  # a server that is to be replaced for being broken isn't drained
+  terminationGracePeriodSeconds: 30
 {{- end -}}
 
 {{- /* vllm.preStop: the command that runs before the server is told to stop, as a JSON list. */ -}}

@@ -1,0 +1,68 @@
+"""What `make test` and `make test-all` run with which Helm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scripts import tests, tools
+
+OLDEST = Path("/tools/helm-oldest/helm")
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[str, ...], Path | None]]:
+    """Arguments and Helm's folder of each run of pytest, instead of running it."""
+    found: list[tuple[tuple[str, ...], Path | None]] = []
+
+    def note(*arguments: str, path: Path | None = None) -> int:
+        found.append((arguments, path))
+        return 0
+
+    monkeypatch.setattr(tests, "_pytest", note)
+    monkeypatch.setattr(tools, "put_on_path", lambda *_: None)
+    monkeypatch.setenv("HARNESS_CACHE", "")
+    return found
+
+
+def command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr("sys.argv", ["scripts.tests", *arguments])
+    with pytest.raises(SystemExit) as end:
+        tests.run()
+    assert end.value.code == 0
+
+
+def test_make_test_repeats_what_both_must_show_if_the_oldest_helm_is_there(
+    runs: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "oldest_helm", lambda *, install: None if install else OLDEST)
+    command(monkeypatch, "test", "-n", "2")
+    assert runs == [(("-n", "2"), None), (("tests/contract", "-m", "every_helm", "-n", "2"), OLDEST.parent)]
+
+
+def test_make_test_says_what_it_left_out_if_the_oldest_helm_is_not_there(
+    runs: list[object], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tools, "oldest_helm", lambda *, install: OLDEST if install else None)
+    command(monkeypatch, "test")
+    assert runs == [((), None)]
+    assert "Not repeated with Helm 3.17.0, which isn't there: `make test-all` installs it." in capsys.readouterr().out
+
+
+def test_make_test_all_repeats_the_contract_and_render_tests(
+    runs: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "oldest_helm", lambda *, install: OLDEST if install else None)
+    command(monkeypatch, "test-all")
+    assert runs == [((), None), (("tests/contract", "tests/render"), OLDEST.parent)]
+
+
+def test_the_helm_of_a_repetition_comes_before_all_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pytest.py").write_text("import os; print(os.environ['PATH'])", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PATH", "/usr/bin")
+    assert tests._pytest(path=OLDEST.parent) == 0
+    assert capfd.readouterr().out == "/tools/helm-oldest:/usr/bin\n"

@@ -1,0 +1,136 @@
+"""The harness as a wheel, in a place where there is nothing of this repository but a copy of the chart."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from harness.helm import CHART, ROOT
+
+#: Renders a chart with a user's values, and prints where the library lies and what every check of it finds.
+PROGRAM = """
+import sys
+
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+
+import harness
+from harness import go_yaml, helm, kubernetes_api, pod_security, references, vllm_arguments
+
+chart, values = Path("vendored/vllm"), Path("my-values.yaml")
+rendered = helm.render(values, chart=chart)
+objects = rendered.objects
+external = references.declared_external(go_yaml.load(values.read_text()))
+print(harness.__file__)
+print(helm.notes(values, chart=chart).splitlines()[0])
+print(rendered.command)
+for finding in (
+    *[finding for minor in kubernetes_api.SUPPORTED for finding in kubernetes_api.findings(objects, minor)],
+    *pod_security.findings(objects),
+    *references.findings(objects, external),
+    *references.repetitions(objects),
+    *vllm_arguments.findings(objects, helm.app_version(chart)),
+):
+    print(finding)
+"""
+
+GOOD = """
+model: {uri: hf://team/model}
+metrics: {serviceMonitor: {enabled: true}}
+autoscaling: {keda: {enabled: true, serverAddress: "http://prometheus:9090"}}
+"""
+
+#: One mistake for each check that looks at a user's own values.
+BAD = """
+model: {uri: hf://team/model}
+engine: {extraArgs: [--no-such-flag]}
+extraVolumes: {host: {hostPath: {path: /}}}
+extraObjects: {note: {apiVersion: v1, kind: ConfigMap, metadata: {name: note}, datta: {}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built without a network by the program that its backend is part of."""
+    folder = tmp_path_factory.mktemp("wheel")
+    uv = Path(sys.executable).with_name("uv")
+    command = [uv, "build", "--wheel", "--offline", "--no-cache", "--quiet", "--python", sys.executable]
+    subprocess.run([*command, "--out-dir", folder, ROOT], check=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the installed wheel and a copy of the chart."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    shutil.copytree(CHART, folder / "vendored" / CHART.name)
+    return folder
+
+
+def check(folder: Path, values: str, program: str = PROGRAM) -> subprocess.CompletedProcess[str]:
+    """Run a program in the folder that sees the wheel and what the wheel depends on, and no other module of ours."""
+    (folder / "my-values.yaml").write_text(values, encoding="utf-8")
+    environment = {"PATH": os.environ["PATH"]}
+    command = [sys.executable, "-I", "-c", program, str(folder / "site")]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_wheel_renders_a_vendored_chart_and_finds_nothing_wrong_with_good_values(elsewhere: Path) -> None:
+    done = check(elsewhere, GOOD)
+    assert done.stderr == ""
+    library, note, command, *findings = done.stdout.splitlines()
+    assert Path(library).is_relative_to(elsewhere / "site")
+    assert note.startswith("team/model is served as test")
+    assert command.startswith("helm template test vendored/vllm --")
+    assert findings == []
+
+
+def test_the_wheel_finds_what_is_wrong_with_a_users_values(elsewhere: Path) -> None:
+    done = check(elsewhere, BAD)
+    assert done.stderr == ""
+    for words in ("datta", "hostPath", "no container mounts it", "vLLM 0.32.0 has no flag --no-such-flag"):
+        assert words in done.stdout, words
+
+
+def test_without_a_chart_the_wheel_asks_for_one(elsewhere: Path) -> None:
+    program = "import sys; sys.path.insert(0, sys.argv[1]); from harness import helm; helm.render({})"
+    done = check(elsewhere, "", program)
+    assert done.stderr.splitlines()[-1].endswith("name one that holds a Chart.yaml, as chart=PATH")
+
+
+def test_the_wheel_holds_every_file_of_the_library_and_names_every_package_that_it_imports(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if not name.endswith("/")}
+        metadata = next(archive.read(name).decode() for name in held if name.endswith(".dist-info/METADATA"))
+    library = ROOT / "tests" / "harness"
+    files = {path for path in library.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert {path.relative_to(library.parent).as_posix() for path in files} == {
+        name for name in held if name.startswith("harness/")
+    }
+    needed = {
+        name.partition(".")[0]
+        for path in files
+        if path.suffix == ".py"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name in _imported(node)
+    }
+    third_party = needed - sys.stdlib_module_names - {"harness"}
+    distributions = {packages_distributions()[name][0].lower() for name in third_party}
+    assert distributions <= {name.lower() for name in re.findall(r"^Requires-Dist: ([\w-]+)", metadata, flags=re.M)}
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
