@@ -66,8 +66,8 @@ def merged(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_there_are_keys_of_both_kinds_at_several_depths() -> None:
-    assert {len(path) for path in NEEDED} == {1, 2, 3}
-    assert {len(path) for path in EMPTY} == {1, 2, 3}
+    assert {len(path) for path in NEEDED} >= {1, 2, 3}
+    assert {len(path) for path in EMPTY} >= {1, 2, 3}
 
 
 @pytest.mark.parametrize("depth", range(1, max(map(len, NEEDED)) + 1))

@@ -334,7 +334,7 @@ autoscaling.keda.enabled is true, but KEDA has nobody to ask: set autoscaling.ke
 {{- /* vllm.check.kedaQuery: the query reads metrics that vLLM has. */ -}}
 {{- define "vllm.check.kedaQuery" -}}
 {{- $keda := .Values.autoscaling.keda -}}
-{{- if and $keda.enabled (contains "vllm:" $keda.query) -}}
+{{- if and $keda.enabled (contains "vllm:" ($keda.query | default "")) -}}
 {{- $known := include "vllm.metrics" . | fromYaml -}}
 {{- range $name := regexFindAll "vllm:\\w+" $keda.query -1 | uniq -}}
 {{- with index $known.renamed $name -}}
