@@ -14,7 +14,7 @@ from scripts.progress import say
 
 def run() -> None:
     """`scripts.tests TARGET …` does what `make TARGET` says; what begins with no target goes to pytest as it is."""
-    target, arguments = sys.argv[1], sys.argv[2:]
+    target, *arguments = sys.argv[1:] or ["test"]
     tools.put_on_path("helm")
     os.environ["HARNESS_CACHE"] = str(CACHE / "renders")
     if target.startswith("e2e/"):
@@ -41,13 +41,12 @@ def run() -> None:
 def _repeat(helm: Path, *, every: bool, arguments: list[str]) -> int:
     """Run the contract and render tests with another Helm: every one of them, or those that must see both."""
     chosen = ["tests/contract", "tests/render"] if every else ["tests/contract", "-m", "every_helm"]
-    return _pytest(*chosen, *arguments, path=helm.parent)
+    return _pytest(*chosen, *arguments, helm=helm)
 
 
-def _pytest(*arguments: str, path: Path | None = None) -> int:
-    """Run pytest, with a folder before all others on PATH if one is given; returns its exit code."""
-    folders = [str(path)] if path else []
-    environment = os.environ | {"PATH": os.pathsep.join([*folders, os.environ["PATH"]])}
+def _pytest(*arguments: str, helm: Path | None = None) -> int:
+    """Run pytest, with another Helm than that on PATH if one is given; returns its exit code."""
+    environment = os.environ | ({"HELM": str(helm)} if helm else {})
     return subprocess.run([sys.executable, "-m", "pytest", *arguments], env=environment, check=False).returncode
 
 

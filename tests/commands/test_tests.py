@@ -7,17 +7,18 @@ from pathlib import Path
 import pytest
 
 from scripts import tests, tools
+from scripts.common import ROOT
 
 OLDEST = Path("/tools/helm-oldest/helm")
 
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[str, ...], Path | None]]:
-    """Arguments and Helm's folder of each run of pytest, instead of running it."""
+    """Arguments and Helm of each run of pytest, instead of running it."""
     found: list[tuple[tuple[str, ...], Path | None]] = []
 
-    def note(*arguments: str, path: Path | None = None) -> int:
-        found.append((arguments, path))
+    def note(*arguments: str, helm: Path | None = None) -> int:
+        found.append((arguments, helm))
         return 0
 
     monkeypatch.setattr(tests, "_pytest", note)
@@ -38,7 +39,7 @@ def test_make_test_repeats_what_both_must_show_if_the_oldest_helm_is_there(
 ) -> None:
     monkeypatch.setattr(tools, "oldest_helm", lambda *, install: None if install else OLDEST)
     command(monkeypatch, "test", "-n", "2")
-    assert runs == [(("-n", "2"), None), (("tests/contract", "-m", "every_helm", "-n", "2"), OLDEST.parent)]
+    assert runs == [(("-n", "2"), None), (("tests/contract", "-m", "every_helm", "-n", "2"), OLDEST)]
 
 
 def test_make_test_says_what_it_left_out_if_the_oldest_helm_is_not_there(
@@ -55,14 +56,14 @@ def test_make_test_all_repeats_the_contract_and_render_tests(
 ) -> None:
     monkeypatch.setattr(tools, "oldest_helm", lambda *, install: OLDEST if install else None)
     command(monkeypatch, "test-all")
-    assert runs == [((), None), (("tests/contract", "tests/render"), OLDEST.parent)]
+    assert runs == [((), None), (("tests/contract", "tests/render"), OLDEST)]
 
 
-def test_the_helm_of_a_repetition_comes_before_all_others(
+def test_the_helm_of_a_repetition_is_the_one_that_the_tests_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "pytest.py").write_text("import os; print(os.environ['PATH'])", encoding="utf-8")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setenv("PATH", "/usr/bin")
-    assert tests._pytest(path=OLDEST.parent) == 0
-    assert capfd.readouterr().out == "/tools/helm-oldest:/usr/bin\n"
+    (tmp_path / "pytest.py").write_text("from harness import helm; print(helm.binary())", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT / 'tests'}")
+    monkeypatch.setenv("HELM", "/tools/another/helm")
+    assert tests._pytest(helm=OLDEST) == 0
+    assert capfd.readouterr().out == f"{OLDEST}\n"
