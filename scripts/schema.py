@@ -1,11 +1,10 @@
-"""Writes charts/vllm/values.schema.json from values.schema.yaml, vLLM's flags and the types of the Kubernetes API.
+"""`make schema`: writes charts/vllm/values.schema.json from values.schema.yaml, vLLM's flags and Kubernetes' types.
 
-`python -m scripts.schema` writes the file, `--check` only tells whether it is current.
+`--check` only tells whether the file is current.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -14,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from scripts.common import CHART, ROOT, app_version
+from scripts.common import CHART, ROOT, app_version, generated
 
 SOURCE = CHART / "values.schema.yaml"
 TARGET = CHART / "values.schema.json"
@@ -233,7 +232,7 @@ def build() -> str:
     kubernetes = KubernetesTypes()
     schema = {
         "$schema": "http://json-schema.org/draft-07/schema#",
-        "$comment": "Generated from values.schema.yaml by `python -m scripts.schema`.",
+        "$comment": "Generated from values.schema.yaml by `make schema`.",
         "title": "Values of the chart vllm",
         **complete(source, flags_schema(dump, notes), kubernetes),
     }
@@ -241,22 +240,5 @@ def build() -> str:
     return to_text(schema) + "\n"
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns its exit code, 1 where --check finds the file out of date."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.schema", description=__doc__.partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="change nothing, fail where the file is not current")
-    options = parser.parse_args(arguments)
-    text = build()
-    if TARGET.exists() and TARGET.read_text(encoding="utf-8") == text:
-        return 0
-    name = TARGET.relative_to(ROOT)
-    if options.check:
-        print(f"{name} is not what its sources give: run `python -m scripts.schema`", file=sys.stderr)
-        return 1
-    TARGET.write_text(text, encoding="utf-8")
-    print(f"wrote {name}")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(generated(TARGET, build, "make schema"))

@@ -39,9 +39,7 @@ def nodes(value: Any, path: str = "#") -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_the_schema_is_what_its_sources_give() -> None:
-    assert (CHART / "values.schema.json").read_text(encoding="utf-8") == generator.build(), (
-        "run `python -m scripts.schema`"
-    )
+    assert (CHART / "values.schema.json").read_text(encoding="utf-8") == generator.build(), "run `make schema`"
 
 
 def test_the_schema_is_a_valid_draft_07_schema() -> None:
@@ -77,12 +75,12 @@ def test_the_defaults_are_valid_and_hold_no_null() -> None:
     assert None not in [value for _, node in nodes(DEFAULTS) for value in node.values()]
 
 
-def test_the_packaged_chart_holds_the_schema_and_not_its_source_and_is_small(tmp_path: Path) -> None:
+def test_the_packaged_chart_holds_the_schema_and_the_readme_and_is_small(tmp_path: Path) -> None:
     helm.run(["package", str(CHART), "--destination", str(tmp_path)])
     (package,) = tmp_path.glob("*.tgz")
     with tarfile.open(fileobj=io.BytesIO(package.read_bytes())) as archive:
         names = {Path(name).relative_to(CHART.name).as_posix() for name in archive.getnames()}
-    assert "values.schema.json" in names
+    assert {"values.schema.json", "README.md"} < names
     assert "values.schema.yaml" not in names
     assert package.stat().st_size < 150_000
 
