@@ -32,7 +32,7 @@ test: lint ## lint, then the contract, render and meta tests; needs no cluster
 .PHONY: lint
 lint: $(READY) ## format check, lint and types of the Python code, and the generated files are current
 	@$(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/ruff check --quiet . && $(VENV)/bin/mypy --no-error-summary
-	@$(PYTHON) -m scripts.schema --check
+	@$(PYTHON) -m scripts.schema --check && $(PYTHON) -m scripts.chart_readme --check
 
 .PHONY: e2e
 e2e: $(READY) ## install on the kind cluster and talk to real vLLM; starts what it needs
@@ -68,10 +68,18 @@ model: $(READY) ## the demo's model, on the cluster's nodes where it can't be fe
 bench-start: $(READY) ## install to Ready against the same container under `docker run`, three alternating pairs
 	@$(PYTHON) -m scripts.bench_start
 
+.PHONY: bench-template
+bench-template: $(READY) ## CPU time of helm template against a chart of helm create, in alternating pairs
+	@$(PYTHON) -m scripts.bench_template
+
 ##—— upkeep
 .PHONY: schema
 schema: $(READY) ## write values.schema.json from values.schema.yaml
 	@$(PYTHON) -m scripts.schema
+
+.PHONY: chart-readme
+chart-readme: $(READY) ## write the chart's README from its values, schema and checks
+	@$(PYTHON) -m scripts.chart_readme
 
 .PHONY: rendered
 rendered: $(READY) ## write the manifests of every file in values/ to tests/rendered/

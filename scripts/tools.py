@@ -65,6 +65,13 @@ def find(tool: str) -> Path:
     return own if own.exists() else _install(tool, own)
 
 
+def oldest_helm() -> Path | None:
+    """The oldest Helm that the chart supports: $HELM_OLDEST, else one in the cache; None where there is none."""
+    if given := os.environ.get("HELM_OLDEST"):
+        return Path(given)
+    return next(CACHE.glob(f"tools/helm-{VERSIONS['tools']['helm']['minimum']}.*/helm"), None)
+
+
 def _install(tool: str, target: Path) -> Path:
     version = VERSIONS["tools"][tool]["version"]
     linux = platform.system() == "Linux" and platform.machine() == "x86_64"

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from harness import helm
 from harness.helm import CHART
 
-from scripts.common import CACHE, VERSIONS
+from scripts import tools
 
 #: Keys and, in lists, numbers that lead to a value.
 Steps = tuple[str | int, ...]
@@ -44,18 +42,11 @@ class Complaints:
 Refuse = Callable[[dict[str, Any]], Complaints]
 
 
-def _oldest() -> Path | None:
-    """The oldest supported Helm: $HELM_OLDEST, else one among the installed tools."""
-    if given := os.environ.get("HELM_OLDEST"):
-        return Path(given)
-    return next(CACHE.glob(f"tools/helm-{VERSIONS['tools']['helm']['minimum']}.*/helm"), None)
-
-
 @pytest.fixture(params=["in use", "oldest"])
 def refuse(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Refuse:
     """A function that gives values to Helm and returns its complaints."""
     if request.param == "oldest":
-        program = _oldest()
+        program = tools.oldest_helm()
         if program is None:
             pytest.skip("no oldest Helm: name it in HELM_OLDEST")
         monkeypatch.setattr(helm, "binary", lambda: str(program))

@@ -1,12 +1,9 @@
-{{- /* vllm.secretEnv: a source of one environment variable from {existingSecret, key}, as YAML. */ -}}
+{{- /* vllm.secretEnv: a source of one environment variable from {existingSecret, key}, as JSON. */ -}}
 {{- define "vllm.secretEnv" -}}
-valueFrom:
-  secretKeyRef:
-    name: {{ .existingSecret | quote }}
-    key: {{ .key | quote }}
+{{- dict "valueFrom" (dict "secretKeyRef" (dict "name" .existingSecret "key" .key)) | toRawJson -}}
 {{- end -}}
 
-{{- /* vllm.computedEnv: the environment that the chart sets, as a map of name to a text or {valueFrom}. */ -}}
+{{- /* vllm.computedEnv: the environment that the chart sets, as a JSON map of name to a text or {valueFrom}. */ -}}
 {{- define "vllm.computedEnv" -}}
 {{- $home := "/home/vllm" -}}
 {{- $env := dict
@@ -27,10 +24,10 @@ valueFrom:
 {{- $_ := set $env "HF_HUB_OFFLINE" "1" -}}
 {{- end -}}
 {{- with .Values.model.credentials -}}
-{{- $_ := set $env "HF_TOKEN" (include "vllm.secretEnv" . | fromYaml) -}}
+{{- $_ := set $env "HF_TOKEN" (include "vllm.secretEnv" . | fromJson) -}}
 {{- end -}}
 {{- range .Values.server.apiKey.keys -}}
-{{- $_ := set $env "VLLM_API_KEY" (include "vllm.secretEnv" . | fromYaml) -}}
+{{- $_ := set $env "VLLM_API_KEY" (include "vllm.secretEnv" . | fromJson) -}}
 {{- end -}}
 {{- if eq .Values.accelerator.type "cpu" -}}
   {{- /* vLLM would pin its threads to the first cores it sees, the same ones for every server of a node. */ -}}
