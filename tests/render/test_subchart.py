@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import helm
+from harness import helm, names
 from harness.helm import CHART
 from harness.objects import Objects
 
@@ -18,11 +18,13 @@ version: 0.1.0
 dependencies:
   - {name: vllm, version: ">=0.0.0-0", condition: vllm.enabled}
   - {name: vllm, version: ">=0.0.0-0", alias: embedding, condition: embedding.enabled}
+  - {name: vllm, version: ">=0.0.0-0", alias: chatModel, condition: chatModel.enabled}
 """
 VALUES: dict[str, Any] = {
     "global": {"imageRegistry": "mirror.example", "imagePullSecrets": ["mirror"]},
     "vllm": {"enabled": True, "x-note": "an anchor", "replicas": 2},
     "embedding": {"enabled": True, "accelerator": {"type": "cpu"}},
+    "chatModel": {"enabled": False},
 }
 
 
@@ -68,3 +70,10 @@ def test_a_condition_removes_one_use(parent: Path) -> None:
 def test_a_typo_inside_a_subchart_is_refused(parent: Path) -> None:
     with pytest.raises(helm.HelmError, match="replikas"):
         helm.render({"embedding": {"replikas": 1}}, chart=parent)
+
+
+def test_an_alias_with_capitals_gives_names_that_kubernetes_takes(parent: Path) -> None:
+    values = {use: {"enabled": use == "chatModel"} for use in ("vllm", "embedding", "chatModel")}
+    objects = helm.render(values, chart=parent, release="prod").objects
+    assert not names.findings(objects)
+    assert objects.one("Service").name.startswith("prod-chatmodel-")
