@@ -41,6 +41,7 @@ test-rules: $(READY) ## check the alert rules with promtool: each fires when it 
 lint: $(READY) ## format check, lint and types of the Python code, and the generated files are current
 	@$(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/ruff check --quiet . && $(VENV)/bin/mypy --no-error-summary
 	@$(PYTHON) -m scripts.schema --check && $(PYTHON) -m scripts.dashboard --check
+	@$(PYTHON) -m scripts.chart_readme --check
 
 .PHONY: e2e
 e2e: $(READY) ## install on the kind cluster, talk to real vLLM, update, delete, drain; starts what it needs
@@ -80,6 +81,10 @@ model: $(READY) ## the demo's model, on the cluster's nodes where it can't be fe
 bench-start: $(READY) ## install to Ready against the same container under `docker run`, three alternating pairs
 	@$(PYTHON) -m scripts.bench_start
 
+.PHONY: bench-template
+bench-template: $(READY) ## CPU time of helm template against a chart of helm create, in alternating pairs
+	@$(PYTHON) -m scripts.bench_template
+
 ##—— upkeep
 .PHONY: schema
 schema: $(READY) ## write values.schema.json from values.schema.yaml
@@ -88,6 +93,10 @@ schema: $(READY) ## write values.schema.json from values.schema.yaml
 .PHONY: dashboard
 dashboard: $(READY) ## write Grafana's dashboard from its description in scripts/dashboard.py
 	@$(PYTHON) -m scripts.dashboard
+
+.PHONY: chart-readme
+chart-readme: $(READY) ## write the chart's README from its values, schema and checks
+	@$(PYTHON) -m scripts.chart_readme
 
 .PHONY: rendered
 rendered: $(READY) ## write the manifests of every file in values/ to tests/rendered/

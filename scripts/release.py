@@ -31,11 +31,13 @@ class Release:
 
     name: str
     namespace: str
+    program: str = "helm"
 
     def helm(self, *arguments: str | Path, stdin: str | None = None) -> str:
         """Run Helm in the release's namespace."""
         return run(
-            ["helm", f"--kubeconfig={cluster.KUBECONFIG}", f"--namespace={self.namespace}", *arguments], stdin=stdin
+            [self.program, f"--kubeconfig={cluster.KUBECONFIG}", f"--namespace={self.namespace}", *arguments],
+            stdin=stdin,
         )
 
     def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:

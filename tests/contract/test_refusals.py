@@ -5,6 +5,7 @@ The paths are read out of the schema; none is written down here.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -35,7 +36,8 @@ EXAMPLES: dict[str, Any] = {
 def resolve(node: dict[str, Any]) -> dict[str, Any]:
     """The schema that a reference leads to."""
     while "$ref" in node:
-        node = SCHEMA["definitions"][node["$ref"].removeprefix("#/definitions/")]
+        steps = node["$ref"].removeprefix("#/").split("/")
+        node = functools.reduce(lambda inner, step: inner[step], steps, SCHEMA)
     return node
 
 

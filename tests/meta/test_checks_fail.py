@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from harness import helm, kubernetes_api, pod_security, promql, references, vllm_arguments
+from harness import helm, kubernetes_api, names, pod_security, promql, references, vllm_arguments
 from harness.findings import Finding, report
 from harness.objects import Manifest, Objects
 
@@ -125,6 +125,22 @@ def test_an_object_that_kubernetes_refuses_is_seen(kind: str, change: Change, wo
     found = kubernetes_api.findings(broken(kind, change), minor)
     assert found
     assert words in str(found[0])
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "words"),
+    [
+        ("Service", merge("metadata", name="7b"), "metadata.name: is no DNS label"),
+        ("Service", merge("metadata", name="a.b"), "metadata.name: is no DNS label"),
+        ("Deployment", merge("metadata", name="chatModel"), "metadata.name: is no DNS name"),
+        ("Deployment", merge("metadata", name="a" * 64), "of 63 characters"),
+        ("Deployment", merge("metadata", "labels", a="b" * 64), "labels.a"),
+        ("Deployment", merge("spec", "template", "metadata", "labels", a="_b"), "template.metadata.labels.a: _b"),
+    ],
+)
+def test_a_name_that_kubernetes_refuses_is_seen(kind: str, change: Change, words: str) -> None:
+    (finding,) = names.findings(broken(kind, change))
+    assert words in str(finding)
 
 
 def test_a_kind_that_kubernetes_does_not_have_is_an_error() -> None:

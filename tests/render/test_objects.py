@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from typing import Any
@@ -71,6 +72,14 @@ def test_long_names_are_cut_with_a_hash_so_that_two_never_meet() -> None:
     names = {helm.render({"fullnameOverride": "a" * 70 + last}).objects.one("Service").name for last in "bc"}
     assert len(names) == 2
     assert {len(name) for name in names} == {63}
+
+
+@pytest.mark.parametrize(("release", "name"), [("7b", "vllm-7b"), ("llama-3.1", "llama-3-1"), ("a--b", None)])
+def test_a_release_name_that_no_service_may_have_is_changed_with_a_hash(release: str, name: str | None) -> None:
+    found = {item.name for item in helm.render({}, release=release).objects}
+    expected = f"{name}-{hashlib.sha256(release.encode()).hexdigest()[:8]}" if name else release
+    assert found == {expected}
+    assert f"service/{expected} " in helm.notes({}, release=release)
 
 
 def test_extra_objects_are_installed_with_their_templates_filled_in() -> None:

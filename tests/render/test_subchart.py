@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import helm
+from harness import helm, names
 from harness.helm import CHART
 from harness.objects import Objects
 
@@ -19,11 +19,13 @@ version: 0.1.0
 dependencies:
   - {name: vllm, version: ">=0.0.0-0", condition: vllm.enabled}
   - {name: vllm, version: ">=0.0.0-0", alias: embedding, condition: embedding.enabled}
+  - {name: vllm, version: ">=0.0.0-0", alias: chatModel, condition: chatModel.enabled}
 """
 VALUES: dict[str, Any] = {
     "global": {"imageRegistry": "mirror.example", "imagePullSecrets": ["mirror"]},
     "vllm": {"enabled": True, "x-note": "an anchor", "replicas": 2},
     "embedding": {"enabled": True, "accelerator": {"type": "cpu"}},
+    "chatModel": {"enabled": False},
 }
 
 
@@ -84,3 +86,10 @@ def test_null_for_a_key_of_a_subchart_is_refused_or_has_no_effect(place: str, pa
             helm.render(null, chart=chart)
     else:
         assert helm.render(null, chart=chart).text == helm.render({}, chart=parent).text
+
+
+def test_an_alias_with_capitals_gives_names_that_kubernetes_takes(parent: Path) -> None:
+    values = {use: {"enabled": use == "chatModel"} for use in ("vllm", "embedding", "chatModel")}
+    objects = helm.render(values, chart=parent, release="prod").objects
+    assert not names.findings(objects)
+    assert objects.one("Service").name.startswith("prod-chatmodel-")

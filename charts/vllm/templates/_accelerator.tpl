@@ -1,4 +1,4 @@
-{{- /* vllm.accelerator: what accelerator.type implies, as a map of resourceName (empty without devices), repository, and the quantization methods that vLLM has there (left out where it has all). */ -}}
+{{- /* vllm.accelerator: what accelerator.type implies, as a JSON map of resourceName (empty without devices), repository, and the quantization methods that vLLM has there (left out where it has all). */ -}}
 {{- define "vllm.accelerator" -}}
 {{- $types := dict
   "nvidia" (dict "resourceName" "nvidia.com/gpu" "repository" "vllm/vllm-openai")
@@ -19,12 +19,12 @@
     "quantization" (list "awq" "auto_awq" "gptq" "auto_gptq" "compressed-tensors" "inc")
   )
 -}}
-{{- index $types .Values.accelerator.type | toYaml -}}
+{{- index $types .Values.accelerator.type | toRawJson -}}
 {{- end -}}
 
 {{- /* vllm.resourceName: the extended resource that the pod asks for; empty without devices. */ -}}
 {{- define "vllm.resourceName" -}}
-{{- .Values.accelerator.resourceName | default (include "vllm.accelerator" . | fromYaml).resourceName -}}
+{{- .Values.accelerator.resourceName | default (include "vllm.accelerator" . | fromJson).resourceName -}}
 {{- end -}}
 
 {{- /* vllm.parallelismSum: the arithmetic behind the number of devices per pod, as a text to show. */ -}}

@@ -3,9 +3,12 @@
 {{- if kindIs "string" . -}}{{- . -}}{{- else -}}{{- toRawJson . -}}{{- end -}}
 {{- end -}}
 
-{{- /* vllm.flags: what the chart knows about vLLM's flags, as YAML: see files/flags.yaml. */ -}}
+{{- /* vllm.flags: what the chart knows about vLLM's flags, as JSON: see files/flags.yaml. It is read once and kept in .flags. */ -}}
 {{- define "vllm.flags" -}}
-{{- .Files.Get "files/flags.yaml" -}}
+{{- if not .flags -}}
+{{- $_ := set . "flags" (.Files.Get "files/flags.yaml" | fromYaml | toRawJson) -}}
+{{- end -}}
+{{- .flags -}}
 {{- end -}}
 
 {{- /* vllm.flag: one flag with its value as a JSON list of arguments. Takes a dict of name, value and flags (the content of vllm.flags). */ -}}
@@ -49,7 +52,7 @@
 
 {{- /* vllm.args: the arguments of the server as a JSON list: the model, the flags that the chart sets, the user's flags by name, the raw ones. */ -}}
 {{- define "vllm.args" -}}
-{{- $flags := include "vllm.flags" . | fromYaml -}}
+{{- $flags := include "vllm.flags" . | fromJson -}}
 {{- $args := list (include "vllm.modelPath" .) -}}
 {{- if include "vllm.severalKeys" . -}}
 {{- /* In two words: vLLM reads no file that comes as --config=…, and says nothing. */ -}}

@@ -7,7 +7,7 @@
   {{- $server = . -}}
   {{- end -}}
 {{- end -}}
-{{- $context := dict "Values" .Values "Release" .Release "Chart" .Chart "Files" .Files "Capabilities" .Capabilities "pod" $pod "server" $server -}}
+{{- $context := dict "Values" .Values "Release" .Release "Chart" .Chart "Files" .Files "Capabilities" .Capabilities "flags" .flags "pod" $pod "server" $server -}}
 {{- $names := list
   "modelUri"
   "modelTag"
@@ -157,7 +157,7 @@ parallelism.nodes is {{ . }}, but this release of the chart serves from one node
 {{- /* vllm.check.accelerator: the accelerator has an image, and keys about devices are set only where there are devices. */ -}}
 {{- define "vllm.check.accelerator" -}}
 {{- with .Values.accelerator -}}
-{{- if not (or $.Values.image.repository (include "vllm.accelerator" $ | fromYaml).repository) -}}
+{{- if not (or $.Values.image.repository (include "vllm.accelerator" $ | fromJson).repository) -}}
 accelerator.type is {{ .type }}, for which vLLM publishes no image: set image.repository and image.tag.
 {{ end -}}
 {{- if eq .type "cpu" -}}
@@ -187,7 +187,7 @@ resources.{{ $part }} asks for {{ include "vllm.scalar" $given }} {{ $name }}, b
 {{- /* vllm.check.quantization: the quantization method runs on the accelerator. */ -}}
 {{- define "vllm.check.quantization" -}}
 {{- $method := index (.Values.engine.args | default dict) "quantization" -}}
-{{- with (include "vllm.accelerator" . | fromYaml).quantization -}}
+{{- with (include "vllm.accelerator" . | fromJson).quantization -}}
 {{- if and (kindIs "string" $method) (not (has $method .)) -}}
 engine.args.quantization is {{ $method }}, which vLLM does not have for accelerator.type {{ $.Values.accelerator.type }}: choose a checkpoint quantized with {{ join ", " . }}, or set the type of another device.
 {{- end -}}
@@ -398,7 +398,7 @@ autoscaling.keda.minReplicas is 0, but the query reads what only a running serve
 
 {{- /* vllm.check.engineArgs: no refused flag slips past the schema by having the schema's message as its value. */ -}}
 {{- define "vllm.check.engineArgs" -}}
-{{- $flags := include "vllm.flags" . | fromYaml -}}
+{{- $flags := include "vllm.flags" . | fromJson -}}
 {{- range $name, $value := .Values.engine.args -}}
 {{- with index $flags.owned $name -}}
 engine.args.{{ $name }} is set by the chart: {{ . }}.
@@ -414,7 +414,7 @@ engine.args.{{ $name }} is no flag of vLLM: write the flag as vllm serve --help=
 
 {{- /* vllm.check.extraArgs: raw arguments leave alone what the chart sets, in every spelling that vLLM's parser takes: underscores, short forms, prefixes. */ -}}
 {{- define "vllm.check.extraArgs" -}}
-{{- $flags := include "vllm.flags" . | fromYaml -}}
+{{- $flags := include "vllm.flags" . | fromJson -}}
 {{- range $argument := .Values.engine.extraArgs -}}
 {{- $argument = include "vllm.scalar" $argument -}}
 {{- $long := $argument | splitList "=" | first | splitList "." | first | replace "_" "-" -}}

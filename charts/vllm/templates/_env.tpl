@@ -1,12 +1,9 @@
-{{- /* vllm.secretEnv: a source of one environment variable from {existingSecret, key}, as YAML. */ -}}
+{{- /* vllm.secretEnv: a source of one environment variable from {existingSecret, key}, as JSON. */ -}}
 {{- define "vllm.secretEnv" -}}
-valueFrom:
-  secretKeyRef:
-    name: {{ .existingSecret | quote }}
-    key: {{ .key | quote }}
+{{- dict "valueFrom" (dict "secretKeyRef" (dict "name" .existingSecret "key" .key)) | toRawJson -}}
 {{- end -}}
 
-{{- /* vllm.computedEnv: the environment that the chart sets, as a map of name to a text or {valueFrom}. */ -}}
+{{- /* vllm.computedEnv: the environment that the chart sets, as a JSON map of name to a text or {valueFrom}. */ -}}
 {{- define "vllm.computedEnv" -}}
 {{- /* Keep-alive: longer than load balancers keep idle connections (Google's for 600 s), so that the server never closes one that is just being used. */ -}}
 {{- $home := "/home/vllm" -}}
@@ -34,7 +31,7 @@ valueFrom:
 {{- end -}}
 {{- if not (include "vllm.severalKeys" .) -}}
 {{- range .Values.server.apiKey.keys -}}
-{{- $_ := set $env "VLLM_API_KEY" (include "vllm.secretEnv" . | fromYaml) -}}
+{{- $_ := set $env "VLLM_API_KEY" (include "vllm.secretEnv" . | fromJson) -}}
 {{- end -}}
 {{- end -}}
 {{- with .Values.tracing -}}

@@ -2,7 +2,7 @@
 {{- define "vllm.image" -}}
 {{- with .Values.image -}}
 {{- $registry := ($.Values.global).imageRegistry | default .registry -}}
-{{- $repository := .repository | default (include "vllm.accelerator" $ | fromYaml).repository -}}
+{{- $repository := .repository | default (include "vllm.accelerator" $ | fromJson).repository -}}
 {{- with $registry }}{{ . }}/{{ end }}{{ $repository }}:{{ .tag | default (printf "v%s" $.Chart.AppVersion) }}
 {{- with .digest }}@{{ . }}{{ end }}
 {{- end -}}

@@ -97,10 +97,10 @@
   {{- $_ := set $env "GOOGLE_APPLICATION_CREDENTIALS" (printf "/etc/vllm/google/%s/%s" $.name .key) -}}
   {{- else if eq $.scheme "s3" -}}
   {{- range $name := list "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" -}}
-  {{- $_ := set $env $name (dict "existingSecret" $.credentials.existingSecret "key" $name | include "vllm.secretEnv" | fromYaml) -}}
+  {{- $_ := set $env $name (dict "existingSecret" $.credentials.existingSecret "key" $name | include "vllm.secretEnv" | fromJson) -}}
   {{- end -}}
   {{- else if eq $.scheme "hf" -}}
-  {{- $_ := set $env "HF_TOKEN" (include "vllm.secretEnv" . | fromYaml) -}}
+  {{- $_ := set $env "HF_TOKEN" (include "vllm.secretEnv" . | fromJson) -}}
   {{- end -}}
 {{- end -}}
 {{- toRawJson $env -}}

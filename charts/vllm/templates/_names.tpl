@@ -14,15 +14,19 @@
 {{- include "vllm.shorten" (list (default .Chart.Name .Values.nameOverride) 63) -}}
 {{- end -}}
 
-{{- /* vllm.fullname: the name of the release's objects. Release names are unique in a namespace, so the release's name alone keeps two releases apart; a subchart adds its own name. */ -}}
+{{- /* vllm.fullname: the name of the release's objects. Release names are unique in a namespace, so the release's name alone keeps two releases apart; a subchart adds its own name. Helm takes dots and a digit in front, and capitals in an alias; a Service does not, so such a name is changed, with a hash of the whole. */ -}}
 {{- define "vllm.fullname" -}}
+{{- $name := .Release.Name -}}
 {{- if .Values.fullnameOverride -}}
-{{- include "vllm.shorten" (list .Values.fullnameOverride 63) -}}
-{{- else if .Chart.IsRoot -}}
-{{- .Release.Name -}}
-{{- else -}}
-{{- include "vllm.shorten" (list (printf "%s-%s" .Release.Name (include "vllm.name" .)) 63) -}}
+{{- $name = .Values.fullnameOverride -}}
+{{- else if not .Chart.IsRoot -}}
+{{- $name = printf "%s-%s" .Release.Name (include "vllm.name" .) -}}
 {{- end -}}
+{{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" $name) -}}
+{{- $legal := regexReplaceAll "[^a-z0-9-]" (lower $name) "-" -}}
+{{- $name = printf "%s-%s" (regexReplaceAll "^[^a-z]" $legal "vllm-${0}") (sha256sum $name | trunc 8) -}}
+{{- end -}}
+{{- include "vllm.shorten" (list $name 63) -}}
 {{- end -}}
 
 {{- /* vllm.selectorLabels: the labels by which a Deployment and a Service find the pods; immutable, so only name and instance. */ -}}

@@ -1,8 +1,11 @@
-{{- /* vllm.pod: the spec of a pod that serves the model, with the user's podSpec laid over it, as JSON. */ -}}
+{{- /* vllm.pod: the spec of a pod that serves the model, with the user's podSpec laid over it, as JSON. It is put together once and kept in .pod, as workloads and checks both need it. */ -}}
 {{- define "vllm.pod" -}}
+{{- if not .pod -}}
 {{- $spec := include "vllm.computedPod" . | fromYaml -}}
 {{- include "vllm.overlay" (dict "base" $spec "over" (.Values.podSpec | default dict)) -}}
-{{- toRawJson $spec -}}
+{{- $_ := set . "pod" (toRawJson $spec) -}}
+{{- end -}}
+{{- .pod -}}
 {{- end -}}
 
 {{- /* vllm.securityContext: a security context without what securityPreset leaves to the cluster, as JSON. Takes a list of root and context. */ -}}
@@ -29,36 +32,30 @@
 {{- toRawJson $list -}}
 {{- end -}}
 
-{{- /* vllm.computedPod: the spec of a pod that serves the model, before podSpec. */ -}}
+{{- /* vllm.computedPod: the spec of a pod that serves the model, before podSpec, as YAML; maps and lists stand in it as JSON, as it is read again and toYaml is slow. */ -}}
 {{- define "vllm.computedPod" -}}
 serviceAccountName: {{ include "vllm.serviceAccountName" . }}
 automountServiceAccountToken: false
 {{- with include "vllm.imagePullSecrets" . | fromJsonArray }}
-imagePullSecrets:
-  {{- toYaml . | nindent 2 }}
+imagePullSecrets: {{ toRawJson . }}
 {{- end }}
 # Kubernetes would set VLLM_PORT to a URI for a Service named vllm, and vLLM would refuse to start.
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ include "vllm.gracePeriod" . }}
 {{- with include "vllm.securityContext" (list . .Values.podSecurityContext) | fromJson }}
-securityContext:
-  {{- toYaml . | nindent 2 }}
+securityContext: {{ toRawJson . }}
 {{- end }}
 {{- with .Values.nodeSelector }}
-nodeSelector:
-  {{- toYaml . | nindent 2 }}
+nodeSelector: {{ toRawJson . }}
 {{- end }}
 {{- with .Values.tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
+tolerations: {{ toRawJson . }}
 {{- end }}
 {{- with .Values.affinity }}
-affinity:
-  {{- toYaml . | nindent 2 }}
+affinity: {{ toRawJson . }}
 {{- end }}
 {{- with .Values.topologySpreadConstraints }}
-topologySpreadConstraints:
-  {{- toYaml . | nindent 2 }}
+topologySpreadConstraints: {{ toRawJson . }}
 {{- end }}
 {{- with .Values.priorityClassName }}
 priorityClassName: {{ . }}
@@ -67,21 +64,17 @@ priorityClassName: {{ . }}
 runtimeClassName: {{ . }}
 {{- end }}
 {{- with include "vllm.initContainers" . | fromJsonArray }}
-initContainers:
-  {{- toYaml . | nindent 2 }}
+initContainers: {{ toRawJson . }}
 {{- end }}
 containers:
   - name: vllm
     image: {{ include "vllm.image" . | quote }}
     imagePullPolicy: {{ .Values.image.pullPolicy }}
     # The image's entrypoint is "vllm serve".
-    args:
-      {{- include "vllm.args" . | fromJsonArray | toYaml | nindent 6 }}
-    env:
-      {{- include "vllm.env" . | fromJsonArray | toYaml | nindent 6 }}
+    args: {{ include "vllm.args" . }}
+    env: {{ include "vllm.env" . }}
     {{- with .Values.engine.envFrom }}
-    envFrom:
-      {{- toYaml . | nindent 6 }}
+    envFrom: {{ toRawJson . }}
     {{- end }}
     ports:
       - name: {{ include "vllm.scheme" . }}
@@ -91,17 +84,12 @@ containers:
     lifecycle:
       preStop:
         exec:
-          command:
-            {{- include "vllm.preStop" . | fromJsonArray | toYaml | nindent 12 }}
-    resources:
-      {{- include "vllm.resources" . | nindent 6 }}
+          command: {{ include "vllm.preStop" . }}
+    resources: {{ include "vllm.resources" . }}
     {{- with include "vllm.securityContext" (list . .Values.securityContext) | fromJson }}
-    securityContext:
-      {{- toYaml . | nindent 6 }}
+    securityContext: {{ toRawJson . }}
     {{- end }}
     terminationMessagePolicy: FallbackToLogsOnError
-    volumeMounts:
-      {{- include "vllm.volumeMounts" . | fromJsonArray | toYaml | nindent 6 }}
-volumes:
-  {{- include "vllm.volumes" . | fromJsonArray | toYaml | nindent 2 }}
+    volumeMounts: {{ include "vllm.volumeMounts" . }}
+volumes: {{ include "vllm.volumes" . }}
 {{- end -}}

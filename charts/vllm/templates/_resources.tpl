@@ -15,7 +15,7 @@
 {{- max 1 (div (sub $cores 1) (include "vllm.workers" . | int64)) -}}
 {{- end -}}
 
-{{- /* vllm.resources: the container's resources with the derived devices. */ -}}
+{{- /* vllm.resources: the container's resources with the derived devices, as JSON. */ -}}
 {{- define "vllm.resources" -}}
 {{- $resources := deepCopy (.Values.resources | default dict) -}}
 {{- $name := include "vllm.resourceName" . -}}
@@ -24,7 +24,7 @@
 {{- $_ := set $limits $name (include "vllm.devices" . | int64) -}}
 {{- $_ := set $resources "limits" $limits -}}
 {{- end -}}
-{{- toYaml $resources -}}
+{{- toRawJson $resources -}}
 {{- end -}}
 
 {{- /* vllm.sharedMemory: the size of /dev/shm. vLLM refuses to start with the 64Mi of a container; each worker adds its buffers. */ -}}

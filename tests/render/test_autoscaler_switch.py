@@ -1,0 +1,69 @@
+"""The number of replicas where a Deployment runs already; a file stands for what Helm looks up on a live cluster."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import helm
+from harness.helm import CHART
+
+TEMPLATE = Path("templates") / "_autoscaling.tpl"
+LOOKUP = re.compile(r'lookup "apps/v1" "Deployment" \.Release\.Namespace \(include "vllm\.fullname" \.\)')
+
+HPA: dict[str, Any] = {"hpa": {"enabled": True, "minReplicas": 2, "maxReplicas": 9}}
+TO_ZERO: dict[str, Any] = {
+    "keda": {"enabled": True, "minReplicas": 0, "serverAddress": "http://p:9090", "query": "sum(gateway_queue)"}
+}
+
+
+def test_the_cluster_is_asked_once_and_only_for_the_deployment() -> None:
+    templates = "".join(path.read_text(encoding="utf-8") for path in (CHART / "templates").iterdir())
+    assert templates.count("lookup ") == len(LOOKUP.findall(templates)) == 1
+
+
+@pytest.fixture
+def chart(tmp_path: Path) -> Path:
+    """A copy of the chart that looks into running.json instead of the cluster."""
+    copy = tmp_path / CHART.name
+    shutil.copytree(CHART, copy)
+    text = (copy / TEMPLATE).read_text(encoding="utf-8")
+    (copy / TEMPLATE).write_text(LOOKUP.sub('.Files.Get "running.json" | fromJson', text), encoding="utf-8")
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("autoscaling", "running", "before", "rendered"),
+    [
+        pytest.param(HPA, 5, "", 5, id="switched on"),
+        pytest.param(HPA, 5, "hpa", 5, id="upgraded with an autoscaler"),
+        pytest.param(HPA, 0, "", 2, id="switched on without servers, which an HPA would leave at none"),
+        pytest.param(TO_ZERO, 0, "keda", 0, id="scaled to zero"),
+        pytest.param({}, 5, "hpa", 5, id="switched off"),
+        pytest.param({}, 0, "keda", 3, id="switched off while scaled to zero"),
+        pytest.param({}, 5, "", 3, id="upgraded without an autoscaler"),
+    ],
+)
+def test_the_running_count_is_carried_over_the_switch(
+    chart: Path, autoscaling: dict[str, Any], running: int, before: str, rendered: int
+) -> None:
+    annotations = {"vllm/autoscaler": before} if before else {"other": "one"}
+    body = {"metadata": {"annotations": annotations}, "spec": {"replicas": running}}
+    (chart / "running.json").write_text(json.dumps(body), encoding="utf-8")
+    deployment = helm.render({"autoscaling": autoscaling, "replicas": 3}, chart=chart).objects.one("Deployment")
+    assert deployment.at("spec", "replicas") == rendered
+    now = next(iter(autoscaling), None)
+    assert deployment.body["metadata"].get("annotations", {}).get("vllm/autoscaler") == now
+
+
+def test_the_notes_say_that_a_count_is_kept_once(chart: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = {"metadata": {"annotations": {"vllm/autoscaler": "hpa"}}, "spec": {"replicas": 5}}
+    (chart / "running.json").write_text(json.dumps(body), encoding="utf-8")
+    monkeypatch.setattr(helm, "CHART", chart)
+    assert "5 are kept from the autoscaler this once, the next upgrade makes them 3" in helm.notes({"replicas": 3})
+    assert "kept" not in helm.notes({"replicas": 5})
+    assert "kept" not in helm.notes({"autoscaling": HPA})
