@@ -17,6 +17,8 @@ README = (CHART / "README.md").read_text(encoding="utf-8")
 def declared(schema: dict[str, Any], values: Any, path: str = "") -> Iterator[str]:
     """The dotted path of every key that has a default and no further keys of the chart below it."""
     for key, value in values.items():
+        if key.startswith("x-"):  # no key of a user's
+            continue
         inner = generator.resolve(schema["properties"][key])
         if isinstance(value, dict) and value and "properties" in inner:
             yield from declared(inner, value, f"{path}{key}.")
@@ -42,5 +44,7 @@ def test_every_key_that_the_readme_speaks_of_exists() -> None:
     for path in re.findall(rf"`((?:{'|'.join(root['properties'])})(?:\.\w+)+)`", README):
         node = root
         for step in path.split("."):
+            if "$flags" in node:  # vLLM's own, which other tests hold against its parser
+                break
             assert step in node["properties"], path
             node = generator.resolve(node["properties"][step])
