@@ -169,7 +169,7 @@ class Load:
                 elif line.startswith("data: "):
                     event = json.loads(line.removeprefix("data: "))
                     if "choices" not in event:
-                        raise ValueError(f"an error in the stream: {line[:200]}")
+                        raise ValueError(f"an error in the stream: {line[:300]}")
                     for choice in event["choices"]:
                         finished = finished or choice.get("finish_reason") in ("stop", "length")
                         yield choice["delta"].get("content") or ""

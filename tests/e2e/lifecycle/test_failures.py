@@ -184,10 +184,10 @@ FAILED_STARTS: dict[str, tuple[dict[str, Any], str]] = {
     "unknown flag": ({"engine": {"extraArgs": ["--no-such-flag"]}}, "--no-such-flag"),
     "no such model": (
         {"model": {"uri": "hf://no-such/model"}, "engine": {"env": {"HF_HUB_OFFLINE": "1"}}},
-        "no-such/model",
+        "LocalEntryNotFoundError",
     ),
     "context too long": ({"engine": {"args": {"max-model-len": 10_000_000}}}, "max_model_len"),
-    "too little memory": ({"engine": {"env": {"VLLM_CPU_KVCACHE_SPACE": "400"}}}, "memory"),
+    "too little memory": ({"engine": {"env": {"VLLM_CPU_KVCACHE_SPACE": "400"}}}, "See root cause above"),
     "failed warm-up": ({"warmup": {"enabled": True, "request": {"body": {"model": "nobody"}}}}, "Warm-up failed"),
 }
 
