@@ -28,6 +28,11 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
             ("model.credentials", "imagePullSecrets"),
         ),
     ],
+    "imageTag": [
+        ({"image": {"tag": "latest"}}, ("docker.io/vllm/vllm-openai:latest", "leave image.tag out")),
+        ({"podSpec": {"containers": [{"name": "vllm", "image": "mine:latest"}]}}, ("image is mine:latest",)),
+        ({"image": {"tag": "0.32.0"}}, ("image.tag is 0.32.0", "set image.tag to v0.32.0")),
+    ],
     "imageVolume": [({"model": {"uri": "oci://r.example/m:1"}}, ("1.34.2", "ImageVolume", "1.35"))],
     "multiNode": [({"parallelism": {"nodes": 2}}, ("parallelism.nodes is 2", "set parallelism.nodes to 1"))],
     "apiKeys": [

@@ -12,6 +12,7 @@
   "modelUri"
   "modelTag"
   "modelSource"
+  "imageTag"
   "imageVolume"
   "multiNode"
   "apiKeys"
@@ -74,6 +75,20 @@ model.revision is "{{ . }}", but an oci:// model has none: put the tag or digest
 {{ end -}}
 {{- with .Values.model.credentials -}}
 model.credentials names Secret "{{ .existingSecret }}", but an oci:// model is pulled like an image: set imagePullSecrets.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.imageTag: the server's image is named by a tag that exists and stays what it is. */ -}}
+{{- define "vllm.check.imageTag" -}}
+{{- with .server.image -}}
+{{- if hasSuffix ":latest" . -}}
+The server's image is {{ . }}, which may be another vLLM tomorrow, with other flags: leave image.tag out, or set it to a version.
+{{- end -}}
+{{- end -}}
+{{- with .Values.image -}}
+{{- if and (not .repository) (regexMatch "^[0-9]+\\.[0-9]+\\.[0-9]" .tag) -}}
+image.tag is {{ .tag }}, but tags of vLLM's images begin with v: set image.tag to v{{ .tag }}.
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -277,7 +292,7 @@ engine.args.{{ $name }} is set by the chart: {{ . }}.
 {{- with index $flags.removed $name -}}
 engine.args.{{ $name }} is no flag of vLLM any more: {{ . }}.
 {{ end -}}
-{{- if or (regexMatch "[_.]|^-|^no-" $name) (and (kindIs "string" $value) (hasPrefix "(no such flag" $value)) -}}
+{{- if or (regexMatch "[_.A-Z]|^-|^no-" $name) (and (kindIs "string" $value) (hasPrefix "(no such flag" $value)) -}}
 engine.args.{{ $name }} is no flag of vLLM: write the flag as vllm serve --help=all lists it, without dashes in front.
 {{ end -}}
 {{- end -}}
