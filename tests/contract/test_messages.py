@@ -80,6 +80,14 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
             ("resources.limits.memory is 68719476736", "68Gi", "kv-offloading-size 64"),
         ),
         ({"resources": {"limits": {"memory": "512Mi"}}}, ("resources.limits.memory is 512Mi", "4Gi")),
+        (
+            {
+                "accelerator": {"type": "cpu"},
+                "engine": {"env": {"VLLM_CPU_KVCACHE_SPACE": "40"}},
+                "resources": {"limits": {"memory": "32Gi"}},
+            },
+            ("resources.limits.memory is 32Gi", "44Gi", "VLLM_CPU_KVCACHE_SPACE 40"),
+        ),
     ],
     "gracePeriod": [
         (

@@ -163,7 +163,7 @@ engine.args.quantization is {{ $method }}, which vLLM does not have for accelera
 {{- $limit := ((.server.resources).limits).memory -}}
 {{- $parts := include "vllm.hostMemory" . | fromJson -}}
 {{- if and $limit (lt (include "vllm.gibibytes" $limit | float64) $parts.total) -}}
-resources.limits.memory is {{ include "vllm.scalar" $limit }}, but the server needs {{ include "vllm.scalar" $parts.total }}Gi of host memory ({{ $parts.sum }}): raise resources.limits.memory, or lower what is offloaded.
+resources.limits.memory is {{ include "vllm.scalar" $limit }}, but the server needs {{ include "vllm.scalar" $parts.total }}Gi of host memory ({{ $parts.sum }}): raise resources.limits.memory, or lower what is kept there.
 {{- end -}}
 {{- end -}}
 
