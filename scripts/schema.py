@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
@@ -23,12 +24,13 @@ DATA = ROOT / "tests" / "harness" / "data"
 
 Schema = dict[str, Any]
 
-INTEGER = r"^-?\d+$"
-NUMBER = r"^-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
+# Helm shows a pattern that does not match; its first alternative, which matches nothing, is there to be read.
+INTEGER = r"(write a whole number)^|^-?\d+$"
+NUMBER = r"(write a number, as 0.9)^|^-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
 # vLLM reads 32k and 0.5k as 32000 and 500, 32K as 32768, and refuses 0.5K.
-HUMAN_INTEGER = r"^(-?\d+|\d+[KMGT]|\d+(\.\d+)?[kmgt])$"
+HUMAN_INTEGER = r"(write a number, as 4096 or 32k)^|^(-?\d+|\d+[KMGT]|\d+(\.\d+)?[kmgt])$"
 # An amount in Kubernetes, such as 500m, 16Gi or 1e3.
-QUANTITY = r"^[-+]?(\d+\.?\d*|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][-+]?\d+)?$"
+QUANTITY = r"(write an amount, as 500m, 4 or 16Gi)^|^[-+]?(\d+\.?\d*|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][-+]?\d+)?$"
 
 #: Fields that an overlay of a pod leaves to what it lies over, though Kubernetes wants them.
 OVERLAID = {"VolumeMount": "name", "TopologySpreadConstraint": "maxSkew"}
@@ -43,7 +45,15 @@ KEPT = {"ObjectMeta": {"annotations", "labels"}}
 LINE = 160
 
 WORD: Schema = {"type": ["string", "null"]}
-JSON_MAP: Schema = {"type": ["object", "string", "null"], "pattern": r"^\s*\{"}
+JSON_MAP: Schema = {"type": ["object", "string", "null"], "pattern": r"(write a map)^|^\s*\{"}
+
+#: How a value of another type than wanted is refused with a text, by its type. Helm 3.17 looks no further at a type
+#: that is not listed, so the type is listed, and next to nothing of it is valid.
+INSTEAD: dict[str, Callable[[str], Schema]] = {
+    "array": lambda text: {"items": {"const": text}, "minItems": 1},
+    "object": lambda text: {"additionalProperties": {"const": text}, "minProperties": 1},
+    "string": lambda text: {"pattern": f"{text}^"},
+}
 
 #: The schema of one value of a flag, by the function with which the parser reads it. `--set` gives a number like 0.9 as
 #: text, and null omits a flag.
@@ -78,7 +88,7 @@ def flag_value(argument: dict[str, Any], json_list: bool) -> Schema:
         one: Schema = {"enum": list(dict.fromkeys([*argument["choices"], None]))}
         return {"type": ["array", "null"], "items": one} if several else one
     if json_list:
-        return {"type": ["array", "string", "null"], "items": {"type": "string"}, "pattern": r"^\s*\["}
+        return {"type": ["array", "string", "null"], "items": {"type": "string"}, "pattern": r"(write a list)^|^\s*\["}
     if argument["type"] not in BY_TYPE:
         raise ValueError(f"{argument['flags'][0]} is read by {argument['type']}, which BY_TYPE does not know")
     one = dict(BY_TYPE[argument["type"]])
@@ -124,6 +134,7 @@ def flags_schema(dump: dict[str, Any], notes: dict[str, Any]) -> Schema:
             "^[^.]*_": {"const": "(write flags with dashes, as in max-model-len)"},
             "^-": {"const": "(write flags without dashes in front, as in max-model-len)"},
             "^no-": {"const": '(write the flag without "no-" and the value false)'},
+            "[A-Z]": {"const": "(write flags in lower case with dashes, as in max-model-len)"},
             r"\.": {"const": "(write the part before the dot as the flag and its value as a map)"},
         },
         "additionalProperties": {
@@ -246,16 +257,19 @@ def complete(node: Any, parts: Schema, kubernetes: KubernetesTypes, path: str = 
     own = {
         key: complete(value, parts, kubernetes, f"{path}/{key}")
         for key, value in node.items()
-        if key not in {*parts, "$k8s"}
+        if key not in {*parts, "$k8s", "$instead"}
     }
     for name in parts.keys() & node.keys():
-        return own | parts[name]
+        own |= parts[name]
     if "$k8s" in node:
-        if own.keys() <= {"description"} and re.fullmatch(r"#[\w/]+", path):
+        if own.keys() <= {"description"} and re.fullmatch(r"#[\w/]+", path) and "$instead" not in node:
             kubernetes.stands_at(node["$k8s"], path)
-        return own | kubernetes.type(node["$k8s"]) | own
-    if "type" in own and "properties" in own:
+        own = own | kubernetes.type(node["$k8s"]) | own
+    elif "type" in own and "properties" in own:
         own.setdefault("additionalProperties", False)
+    for name, text in node.get("$instead", {}).items():
+        wanted = own["type"] if isinstance(own["type"], list) else [own["type"]]
+        own |= {"type": [*wanted, name], **INSTEAD[name](text)}
     return own
 
 

@@ -54,6 +54,11 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
         (adapter("sql", uri="s3://a/sql", revision="main"), ("model.lora.adapters.sql.revision", "only hf://")),
         ({"model": {"copyFrom": "/models"}}, ("model.copyFrom is", "nothing comes by oci://")),
     ],
+    "imageTag": [
+        ({"image": {"tag": "latest"}}, ("docker.io/vllm/vllm-openai:latest", "leave image.tag out")),
+        ({"podSpec": {"containers": [{"name": "vllm", "image": "mine:latest"}]}}, ("image is mine:latest",)),
+        ({"image": {"tag": "0.32.0"}}, ("image.tag is 0.32.0", "set image.tag to v0.32.0")),
+    ],
     "imageVolume": [
         ({"model": {"uri": "oci://r.example/m:1"}}, ("1.34.2", "ImageVolume", "1.35", "model.copyFrom")),
         (adapter("sql", uri="oci://r.example/sql:1"), ("model.lora.adapters.sql.uri",)),
@@ -106,6 +111,14 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
             ("resources.limits.memory is 68719476736", "68Gi", "kv-offloading-size 64"),
         ),
         ({"resources": {"limits": {"memory": "512Mi"}}}, ("resources.limits.memory is 512Mi", "4Gi")),
+        (
+            {
+                "accelerator": {"type": "cpu"},
+                "engine": {"env": {"VLLM_CPU_KVCACHE_SPACE": "40"}},
+                "resources": {"limits": {"memory": "32Gi"}},
+            },
+            ("resources.limits.memory is 32Gi", "44Gi", "VLLM_CPU_KVCACHE_SPACE 40"),
+        ),
     ],
     "gracePeriod": [
         (

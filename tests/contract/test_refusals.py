@@ -50,9 +50,10 @@ def walk(node: dict[str, Any], path: Steps = ()) -> Iterator[tuple[Steps, dict[s
     for pattern, inner in node.get("patternProperties", {}).items():
         for key in (key for key in ("ANY", "/any", "x-any") if re.search(pattern, key)):
             yield from walk(inner, (*path, key))
-    if isinstance(node.get("additionalProperties"), dict):
+    # a map in place of a list, and a list in place of a map, are only there to be refused: see test_mistakes.py
+    if isinstance(node.get("additionalProperties"), dict) and node["type"][0] != "array":
         yield from walk(node["additionalProperties"], (*path, "any/other"))
-    if "items" in node:
+    if "items" in node and "const" not in node["items"]:
         yield from walk(node["items"], (*path, 0))
 
 
@@ -153,6 +154,7 @@ def test_a_flag_spelt_another_way_is_refused_with_the_way_to_write_it(refuse: Re
         remedies[f"{flag}-typpo"] = "check the spelling, or pass it in engine.extraArgs"
         if "-" in flag:
             remedies[flag.replace("-", "_")] = "write flags with dashes"
+            remedies[re.sub("-([a-z])", lambda found: found[1].upper(), flag)] = "write flags in lower case with dashes"
     complaints = refuse({"engine": {"args": dict.fromkeys(remedies, True)}})
     assert not [name for name, remedy in remedies.items() if remedy not in complaints.about(("engine", "args", name))]
 

@@ -18,7 +18,7 @@ _DNS_LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?")
 
-#: Kinds whose name must be a DNS label (RFC 1035) in the oldest minor that the chart supports.
+#: Kinds whose name is a DNS label (RFC 1035); newer minors take a digit in front, the oldest doesn't.
 _DNS_LABEL_KINDS = {"Service"}
 
 

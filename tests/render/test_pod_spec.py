@@ -208,6 +208,14 @@ def test_init_containers_run_in_the_order_of_their_names_and_can_be_omitted() ->
             },
             "20 for /dev/shm",
         ),
+        (
+            {
+                "accelerator": {"type": "cpu"},
+                "podSpec": server(env=[{"name": "VLLM_CPU_KVCACHE_SPACE", "value": "13"}]),
+                "resources": {"limits": {"memory": "16Gi"}},
+            },
+            "VLLM_CPU_KVCACHE_SPACE 13 + 3",
+        ),
         ({"podSpec": server(env=[{"name": "HF_TOKEN", "value": "x"}])}, "env of container vllm: HF_TOKEN"),
         (
             {"initContainers": {"get": {"image": "a:1", "env": [{"name": "DB_PASSWORD", "value": "x"}]}}},
@@ -229,3 +237,19 @@ def test_a_check_does_not_mind_what_the_pod_spec_takes_away() -> None:
         **server(resources=None, env=[{"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}]),
     }
     assert deployment(overlay, **values).lacks(*SERVER, "resources")
+
+
+@pytest.mark.parametrize(
+    ("resources", "threads"),
+    [
+        (None, "1"),
+        ({"requests": None}, "5"),
+        ({"requests": {"cpu": 8}}, "7"),
+        ({"limits": {"cpu": 16}}, "3"),
+        ({"requests": {"memory": "8Gi"}}, "3"),
+    ],
+)
+def test_cpu_threads_follow_the_request_that_is_installed(resources: dict[str, Any] | None, threads: str) -> None:
+    given = {"requests": {"cpu": 4}, "limits": {"cpu": 6}}
+    manifest = deployment(server(resources=resources), accelerator={"type": "cpu"}, resources=given)
+    assert manifest.at(*SERVER, "env", "OMP_NUM_THREADS", "value") == threads

@@ -12,6 +12,7 @@
   "modelUri"
   "modelTag"
   "modelSource"
+  "imageTag"
   "imageVolume"
   "runtimeLora"
   "multiNode"
@@ -115,6 +116,20 @@ model.copyFrom is "{{ . }}", but nothing comes by oci://: leave it out.
 {{- end -}}
 {{- end -}}
 
+{{- /* vllm.check.imageTag: the server's image is named by a tag that exists and stays what it is. */ -}}
+{{- define "vllm.check.imageTag" -}}
+{{- with .server.image -}}
+{{- if hasSuffix ":latest" . -}}
+The server's image is {{ . }}, which may be another vLLM tomorrow, with other flags: leave image.tag out, or set it to a version.
+{{- end -}}
+{{- end -}}
+{{- with .Values.image -}}
+{{- if and (not .repository) (regexMatch "^[0-9]+\\.[0-9]+\\.[0-9]" .tag) -}}
+image.tag is {{ .tag }}, but tags of vLLM's images begin with v: set image.tag to v{{ .tag }}.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- /* vllm.check.imageVolume: a live cluster mounts image volumes; offline nobody knows the cluster. */ -}}
 {{- define "vllm.check.imageVolume" -}}
 {{- $live := .Capabilities.APIVersions.Has "apiregistration.k8s.io/v1" -}}
@@ -199,7 +214,7 @@ engine.args.quantization is {{ $method }}, which vLLM does not have for accelera
 {{- $limit := ((.server.resources).limits).memory -}}
 {{- $parts := include "vllm.hostMemory" . | fromJson -}}
 {{- if and $limit (lt (include "vllm.gibibytes" $limit | float64) $parts.total) -}}
-resources.limits.memory is {{ include "vllm.scalar" $limit }}, but the server needs {{ include "vllm.scalar" $parts.total }}Gi of host memory ({{ $parts.sum }}): raise resources.limits.memory, or lower what is offloaded.
+resources.limits.memory is {{ include "vllm.scalar" $limit }}, but the server needs {{ include "vllm.scalar" $parts.total }}Gi of host memory ({{ $parts.sum }}): raise resources.limits.memory, or lower what is kept there.
 {{- end -}}
 {{- end -}}
 
@@ -406,7 +421,7 @@ engine.args.{{ $name }} is set by the chart: {{ . }}.
 {{- with index $flags.removed $name -}}
 engine.args.{{ $name }} is no flag of vLLM any more: {{ . }}.
 {{ end -}}
-{{- if or (regexMatch "[_.]|^-|^no-" $name) (and (kindIs "string" $value) (hasPrefix "(no such flag" $value)) -}}
+{{- if or (regexMatch "[_.A-Z]|^-|^no-" $name) (and (kindIs "string" $value) (hasPrefix "(no such flag" $value)) -}}
 engine.args.{{ $name }} is no flag of vLLM: write the flag as vllm serve --help=all lists it, without dashes in front.
 {{ end -}}
 {{- end -}}

@@ -1,7 +1,13 @@
-{{- /* vllm.cpuRequest: the whole cores that the container asks for; empty where resources names none. */ -}}
+{{- /* vllm.cpuRequest: the whole cores that the container asks for, with podSpec laid over resources; empty where neither names any. */ -}}
 {{- define "vllm.cpuRequest" -}}
-{{- $limit := ((.Values.resources).limits).cpu -}}
-{{- $quantity := ((.Values.resources).requests).cpu | default $limit | default "" | toString -}}
+{{- $server := dict "resources" (deepCopy (.Values.resources | default dict)) -}}
+{{- range (.Values.podSpec).containers -}}
+{{- if eq .name "vllm" -}}
+{{- include "vllm.overlay" (dict "base" $server "over" (pick . "resources")) -}}
+{{- end -}}
+{{- end -}}
+{{- $limit := (($server.resources).limits).cpu -}}
+{{- $quantity := (($server.resources).requests).cpu | default $limit | default "" | toString -}}
 {{- if hasSuffix "m" $quantity -}}
 {{- divf (trimSuffix "m" $quantity | float64) 1000 | floor | int64 -}}
 {{- else if $quantity -}}
@@ -61,12 +67,20 @@
 {{- include "vllm.gibibytes" $size -}}
 {{- end -}}
 
-{{- /* vllm.hostMemory: the GiB of host memory below which the server can't run, as a JSON map of total and sum, a text to show; takes what a check gets: weights offloaded from each device, the offloaded KV cache, /dev/shm, and 1 for the API with 2 for each worker process (measured: 1.4 and 2.2 GiB on CPU with a small model). */ -}}
+{{- /* vllm.hostMemory: the GiB of host memory below which the server can't run, as a JSON map of total and sum, a text to show; takes what a check gets: weights offloaded from each device, the KV cache where it is offloaded or the device is the CPU, /dev/shm, and 1 for the API with 2 for each worker process (measured: 1.4 and 2.2 GiB on CPU with a small model). */ -}}
 {{- define "vllm.hostMemory" -}}
 {{- $args := .Values.engine.args | default dict -}}
 {{- $workers := include "vllm.workers" . | int64 -}}
 {{- $weights := index $args "cpu-offload-gb" | default 0 | float64 | mulf $workers -}}
 {{- $cache := index $args "kv-offloading-size" | default 0 | float64 -}}
+{{- $cpuCache := 0 -}}
+{{- if eq .Values.accelerator.type "cpu" -}}
+  {{- range .server.env -}}
+  {{- if eq .name "VLLM_CPU_KVCACHE_SPACE" -}}
+  {{- $cpuCache = .value | default 0 | float64 -}}
+  {{- end -}}
+  {{- end -}}
+{{- end -}}
 {{- $shared := include "vllm.mountedSharedMemory" . | float64 -}}
 {{- $processes := add 1 (mul 2 $workers) -}}
 {{- $sum := printf "%s for vLLM's processes + %s for /dev/shm" (include "vllm.scalar" $processes) (include "vllm.scalar" $shared) -}}
@@ -76,7 +90,10 @@
 {{- if $cache -}}
 {{- $sum = printf "kv-offloading-size %s + %s" (include "vllm.scalar" $cache) $sum -}}
 {{- end -}}
-{{- dict "total" (addf $weights $cache $shared $processes) "sum" $sum | toRawJson -}}
+{{- with $cpuCache -}}
+{{- $sum = printf "VLLM_CPU_KVCACHE_SPACE %s + %s" (include "vllm.scalar" .) $sum -}}
+{{- end -}}
+{{- dict "total" (addf $weights $cache $cpuCache $shared $processes) "sum" $sum | toRawJson -}}
 {{- end -}}
 
 {{- /* vllm.volumes: the pod's volumes as a JSON list; the user's replace the chart's by name. */ -}}
