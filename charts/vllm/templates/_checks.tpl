@@ -124,7 +124,7 @@ The server's image is {{ . }}, which may be another vLLM tomorrow, with other fl
 {{- end -}}
 {{- end -}}
 {{- with .Values.image -}}
-{{- if and (not .repository) (regexMatch "^[0-9]+\\.[0-9]+\\.[0-9]" .tag) -}}
+{{- if and (not .repository) (regexMatch "^[0-9]+\\.[0-9]+\\.[0-9]" (.tag | default "")) -}}
 image.tag is {{ .tag }}, but tags of vLLM's images begin with v: set image.tag to v{{ .tag }}.
 {{- end -}}
 {{- end -}}
