@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from scripts import cluster, preload, tools
@@ -16,7 +17,7 @@ def run() -> None:
     """`scripts.tests TARGET …` does what `make TARGET` says; what begins with no target goes to pytest as it is."""
     target, *arguments = sys.argv[1:] or ["test"]
     tools.put_on_path("helm")
-    os.environ["HARNESS_CACHE"] = str(CACHE / "renders")
+    os.environ["HARNESS_CACHE"] = str(_renders())
     if target.startswith("e2e/"):
         cluster.use(workers=2)
         preload.vllm()
@@ -36,6 +37,16 @@ def run() -> None:
         version = VERSIONS["tools"]["helm"]["oldest"]
         say(f"Not repeated with Helm {version}, which isn't there: `make test-all` installs it.")
     sys.exit(code)
+
+
+def _renders() -> Path:
+    """The folder of kept renders, without those that are a week old: each change of the chart adds a thousand."""
+    folder = CACHE / "renders"
+    week = 7 * 24 * 3600
+    for file in folder.glob("*"):
+        if time.time() - file.stat().st_mtime > week:
+            file.unlink(missing_ok=True)
+    return folder
 
 
 def _repeat(helm: Path, *, every: bool, arguments: list[str]) -> int:

@@ -82,9 +82,14 @@ def run(arguments: Sequence[str], stdin: str = "") -> str:
     command = [binary(), *arguments]
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, env=_environment(), check=False)
     if done.returncode or done.stderr.strip():
-        shown = shlex.join(["helm", *arguments])
-        raise HelmError(done.stderr or done.stdout, f"echo {shlex.quote(stdin)} | {shown}" if stdin else shown)
+        raise HelmError(done.stderr or done.stdout, _shown(arguments, stdin))
     return done.stdout
+
+
+def _shown(arguments: Sequence[str], stdin: str) -> str:
+    """Return the command line that does the same in the repository's folder."""
+    shown = shlex.join(["helm", *(argument.removeprefix(f"{ROOT}/") for argument in arguments)])
+    return f"echo {shlex.quote(stdin)} | {shown}" if stdin else shown
 
 
 def _named(chart: Path | None) -> Path:
@@ -132,34 +137,41 @@ def render(
         layers += ["--values", str(item) if isinstance(item, Path) else "-"]
     arguments = ["template", release, str(chart), "--namespace", namespace, "--kube-version", kube_version]
     stdin = json.dumps(maps[0]) if maps else ""
-    key = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest() + digest(chart)
-    return _render((*arguments, *layers, *options), stdin, key)
+    command = (*arguments, *layers, *options)
+    # a chart is known by its content, as tests make copies of it
+    words = json.dumps([word for word in command if word != str(chart)]).replace(f"{ROOT}/", "")
+    key = hashlib.sha256(b"\0".join([words.encode(), *(path.read_bytes() for path in files)])).hexdigest()
+    return _render(command, stdin, key + digest(chart))
 
 
 @functools.lru_cache(maxsize=512)
 def _render(arguments: tuple[str, ...], stdin: str, key: str) -> Rendered:
-    """One render for each command and content of the files that it reads, which are in the key."""
+    """One render for each content of what Helm reads, which is in the key."""
     text = _kept(arguments, stdin, key)
-    shown = shlex.join(["helm", *(argument.removeprefix(f"{ROOT}/") for argument in arguments)])
-    command = f"echo {shlex.quote(stdin)} | {shown}" if stdin else shown
-    return Rendered(text, Objects.parse(text), command)
+    return Rendered(text, Objects.parse(text), _shown(arguments, stdin))
 
 
 def _kept(arguments: tuple[str, ...], stdin: str, key: str) -> str:
-    """Helm's output; kept in the folder $HARNESS_CACHE, where one is named, for the next run and for other workers."""
+    """Helm's output or refusal; kept in $HARNESS_CACHE, where that names a folder, for later runs and other workers."""
     folder = os.environ.get("HARNESS_CACHE")
     if not folder:
         return run(arguments, stdin)
     program = Path(binary()).stat()
-    words = [argument.removeprefix(f"{ROOT}/") for argument in arguments]
-    name = hashlib.sha256(json.dumps([words, stdin, key, program.st_size, program.st_mtime_ns]).encode()).hexdigest()
+    name = hashlib.sha256(json.dumps([stdin, key, program.st_size, program.st_mtime_ns]).encode()).hexdigest()
     file = Path(folder) / name
     if not file.exists():
+        try:
+            outcome = {"output": run(arguments, stdin)}
+        except HelmError as error:
+            outcome = {"refusal": error.text}
         file.parent.mkdir(parents=True, exist_ok=True)
         scratch = file.with_suffix(f".{os.getpid()}")
-        scratch.write_text(run(arguments, stdin), encoding="utf-8")
+        scratch.write_text(json.dumps(outcome), encoding="utf-8")
         scratch.replace(file)
-    return file.read_text(encoding="utf-8")
+    outcome = json.loads(file.read_text(encoding="utf-8"))
+    if "refusal" in outcome:
+        raise HelmError(outcome["refusal"], _shown(arguments, stdin))
+    return str(outcome["output"])
 
 
 def notes(*values: Values, chart: Path | None = None, release: str = "test", namespace: str = "models") -> str:

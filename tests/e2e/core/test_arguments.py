@@ -38,14 +38,22 @@ def _run(release: Release, program: str, **files: str) -> str:
 
 
 def _arguments() -> dict[str, list[str]]:
-    """The server's arguments of every value set, without the file of keys that an init container would write."""
+    """The server's arguments of every value set."""
     return {
-        value_set.name: [a for a in container.body["args"] if not a.startswith("--config=")]
+        value_set.name: _without_config(container.body["args"])
         for value_set in value_sets()
         for manifest in helm.render(value_set.path).objects.workloads()
         for container in containers(manifest)
         if container.body["name"] == "vllm"
     }
+
+
+def _without_config(arguments: list[str]) -> list[str]:
+    """The arguments but for the file of keys, which an init container would write."""
+    if "--config" not in arguments:
+        return arguments
+    at = arguments.index("--config")
+    return [*arguments[:at], *arguments[at + 2 :]]
 
 
 def test_vllms_own_parser_takes_the_arguments_of_every_value_set(release: Release) -> None:
