@@ -33,7 +33,7 @@ def pending(request: pytest.FixtureRequest, kube_cluster: Cluster) -> Iterator[R
     release.uninstall()
     yield release
     release.uninstall()
-    cluster.kubectl("delete", "namespace", release.namespace, "--wait=false")
+    cluster.kubectl("delete", "namespace", release.namespace)  # waits, as the next test makes it again
 
 
 def replicas(release: Release) -> int:
