@@ -91,6 +91,6 @@ def test_a_loading_pod_does_not_wait_and_is_told_to_stop_until_it_does(hook: Hoo
     with socket.socket() as bound:  # vLLM binds its port early and listens late
         bound.bind(("127.0.0.1", 0))
         with pytest.raises(GoneError):
-            hook.run(_port(bound), 15, 120, ends_at=3)
-    assert hook.signals == [(1, signal.SIGTERM)] * 3
+            hook.run(_port(bound), 15, 120, ends_at=5)
+    assert hook.signals == [(1, signal.SIGTERM), (1, signal.SIGINT)] * 2 + [(1, signal.SIGTERM)]
     assert hook.pauses == [("", 2)] * 2

@@ -41,8 +41,9 @@ if sockets(LISTEN):
         time.sleep(0.5)
 else:
     # Nothing to drain: vLLM listens only when it can serve. It swallows one TERM while it loads and ends at the next,
-    # and process 1 never sees one that comes before Python has set a handler, so ask until the container ends, and
-    # this process with it.
+    # so ask until the container ends, and this process with it. Process 1 never sees a TERM for which it has set no
+    # handler yet, but Python has one for INT from its start.
     while not sockets(LISTEN):
         os.kill(1, signal.SIGTERM)
+        os.kill(1, signal.SIGINT)
         time.sleep(2)

@@ -9,6 +9,7 @@ from e2e.conftest import DELAY_SECONDS
 from e2e.ends import Ends
 
 from scripts import cluster, preload
+from scripts.common import CHART
 from scripts.demo import MODEL
 from scripts.load import MODES, Load, Report, Stream, under_load
 from scripts.release import Release, base_url
@@ -64,13 +65,18 @@ def test_a_rolling_update_of_one_server_with_surge(change: Change, ends: Ends, r
     _nothing_lost(load.report, ends)
 
 
+def _scale(release: Release, replicas: int) -> None:
+    """By Helm and not by kubectl, which would own the number from then on, and Helm be refused it."""
+    release.helm("upgrade", release.name, CHART, "--reuse-values", "--set", f"replicas={replicas}")
+
+
 @pytest.mark.parametrize("seconds", [1, 8, 20])
 def test_a_pod_that_is_still_loading_is_gone_soon(release: Release, ends: Ends, record: Record, seconds: int) -> None:
     serving = {pod["metadata"]["name"] for pod in release.pods()}
-    release.kubectl("scale", f"deployment/{release.name}", "--replicas=2")
+    _scale(release, 2)
     (name,) = release.await_running(2) - serving
     time.sleep(seconds)  # how far it has come is what is varied
-    release.kubectl("scale", f"deployment/{release.name}", "--replicas=1")  # takes the one that isn't ready
+    _scale(release, 1)  # takes the one that isn't ready
     deleted = time.monotonic()
     release.settle()
     record(f"deleted {seconds} s into its start", gone_after=f"{ends.gone[name] - deleted:.1f} s")
