@@ -1,9 +1,10 @@
 """The parser inside the image takes every argument that the chart writes, and is the one that was written down."""
 
 import json
+from pathlib import Path
 from typing import Any
 
-from harness import helm
+from harness import go_yaml, helm
 from harness.objects import containers
 from harness.value_sets import value_sets
 
@@ -38,14 +39,20 @@ def _run(release: Release, program: str, **files: str) -> str:
 
 
 def _arguments() -> dict[str, list[str]]:
-    """The server's arguments of every value set."""
+    """The server's arguments of every value set, but for those of engine.extraArgs, which nobody checks."""
     return {
-        value_set.name: _without_config(container.body["args"])
+        value_set.name: _without_config(container.body["args"][: _checked(value_set.path, container.body["args"])])
         for value_set in value_sets()
         for manifest in helm.render(value_set.path).objects.workloads()
         for container in containers(manifest)
         if container.body["name"] == "vllm"
     }
+
+
+def _checked(values: Path, arguments: list[str]) -> int:
+    """The number of arguments before those of engine.extraArgs, which stand at the end."""
+    engine = go_yaml.load(values.read_text(encoding="utf-8")).get("engine") or {}
+    return len(arguments) - len(engine.get("extraArgs") or [])
 
 
 def _without_config(arguments: list[str]) -> list[str]:
