@@ -1,10 +1,9 @@
 """The parser inside the image takes every argument that the chart writes, and is the one that was written down."""
 
 import json
-from pathlib import Path
 from typing import Any
 
-from harness import go_yaml, helm
+from harness import helm
 from harness.objects import containers
 from harness.value_sets import value_sets
 
@@ -40,19 +39,14 @@ def _run(release: Release, program: str, **files: str) -> str:
 
 def _arguments() -> dict[str, list[str]]:
     """The server's arguments of every value set, but for those of engine.extraArgs, which nobody checks."""
-    return {
-        value_set.name: _without_config(container.body["args"][: _checked(value_set.path, container.body["args"])])
-        for value_set in value_sets()
-        for manifest in helm.render(value_set.path).objects.workloads()
-        for container in containers(manifest)
-        if container.body["name"] == "vllm"
-    }
-
-
-def _checked(values: Path, arguments: list[str]) -> int:
-    """The number of arguments before those of engine.extraArgs, which stand at the end."""
-    engine = go_yaml.load(values.read_text(encoding="utf-8")).get("engine") or {}
-    return len(arguments) - len(engine.get("extraArgs") or [])
+    found = {}
+    for value_set in value_sets():
+        raw = value_set.values().get("engine", {}).get("extraArgs", [])
+        for workload in helm.render(value_set.path).objects.servers():
+            (server,) = [c for c in containers(workload) if c.body["name"] == "vllm"]
+            arguments = server.body["args"]
+            found[value_set.name] = _without_config(arguments[: len(arguments) - len(raw)])
+    return found
 
 
 def _without_config(arguments: list[str]) -> list[str]:
