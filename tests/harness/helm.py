@@ -174,6 +174,14 @@ def _kept(arguments: tuple[str, ...], stdin: str, key: str) -> str:
     return str(outcome["output"])
 
 
+def lint(values: Path, chart: Path | None = None) -> str:
+    """Return what `helm lint --strict` says of a chart, ours unless another is named; or raises HelmError."""
+    chart = _named(chart)
+    arguments = ("lint", str(chart), "--strict", "--kube-version", KUBE_VERSION, "--values", str(values))
+    key = f"lint {hashlib.sha256(values.read_bytes()).hexdigest()} {KUBE_VERSION} {digest(chart)}"
+    return _kept(arguments, "", key)
+
+
 def notes(*values: Values, chart: Path | None = None, release: str = "test", namespace: str = "models") -> str:
     """Return the text that Helm prints after an install: NOTES.txt, which `helm template` does not show.
 
