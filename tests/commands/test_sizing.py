@@ -1,0 +1,418 @@
+"""`make new-values`: the arithmetic agrees with public models and with vLLM, and the chart takes the file."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import urllib.error
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from harness import go_yaml, helm
+
+from scripts import common, model_memory, new_values, tools, values_file
+from scripts.common import InputError
+from scripts.model_memory import GIB, Attention
+from scripts.new_values import Wish
+
+MODELS: dict[str, dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "models.yaml").read_text(encoding="utf-8"))
+GPUS: dict[str, dict[str, Any]] = yaml.safe_load(new_values.GPUS_FILE.read_text(encoding="utf-8"))
+LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
+DEEPSEEK = "deepseek-ai/DeepSeek-V3"
+
+
+def model(name: str, **change: Any) -> model_memory.Model:
+    return model_memory.read(MODELS[name]["config"] | change, name)
+
+
+# -- public models, by hand
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_parameters_are_those_of_the_models_page(name: str) -> None:
+    assert model(name).parameters == pytest.approx(MODELS[name]["parameters"], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_kv_cache_of_a_token_is_that_worked_by_hand(name: str) -> None:
+    found, expected = model(name), MODELS[name]
+    layers = sum(item.layers for item in found.attention)
+    assert layers == found.layers
+    assert layers * found.token() == expected["token"]
+    assert eval(expected["sum"].replace("x", "*")) == expected["token"]  # noqa: S307 (a sum in a file of ours)
+    full = {item.kind: item.layers for item in found.attention}
+    assert bool(found.latent) is expected.get("latent", False)
+    assert full.get("full", 0) == (0 if found.latent else expected.get("full", layers))
+
+
+def test_ten_models_and_every_kind_of_attention_are_among_them() -> None:
+    found = [model(name) for name in MODELS]
+    assert len(found) >= 10
+    kinds = {item.kind for each in found for item in each.attention}
+    assert kinds == {"full", "sliding", "latent"}
+    assert {each.kv_heads == each.heads for each in found if not each.latent} == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("name", "quantization", "gigabytes"),
+    [
+        # the sizes of the checkpoints' files, in 10⁹ bytes, as their pages list them
+        (LLAMA, {}, 16.06),
+        ("Qwen/Qwen2.5-7B-Instruct", {"quant_method": "awq", "bits": 4, "group_size": 128}, 5.57),
+        ("Qwen/Qwen2.5-72B-Instruct", {"quant_method": "gptq", "bits": 4, "group_size": 128}, 41.6),
+        ("openai/gpt-oss-20b", {"quant_method": "mxfp4"}, 13.76),
+        (LLAMA, {"quant_method": "compressed-tensors", "config_groups": {"a": {"weights": {"num_bits": 8}}}}, 9.08),
+        (LLAMA, {"quant_method": "compressed-tensors", "config_groups": {"a": {"weights": {"num_bits": 4}}}}, 5.7),
+    ],
+)
+def test_quantized_weights_take_what_their_files_do(name: str, quantization: dict[str, Any], gigabytes: float) -> None:
+    found = model(name, quantization_config=quantization)
+    assert found.weights / 1e9 == pytest.approx(gigabytes, rel=0.01)
+
+
+def test_what_vllm_reports_for_the_small_model_is_what_is_reckoned() -> None:
+    # vLLM 0.32.0 on CPU, VLLM_CPU_KVCACHE_SPACE=1, blocks of 128 tokens, --max-model-len 2048: "CPU KV cache size:
+    # 46,592 tokens, Maximum concurrency for 2,048 tokens per request: 22.75x"; "Checkpoint size: 0.25 GiB"
+    found = model("HuggingFaceTB/SmolLM2-135M-Instruct")
+    blocks = GIB // (found.layers * found.token() * 128)
+    assert blocks * 128 == 46592
+    assert blocks * 128 / 2048 == 22.75
+    assert round(found.weights / GIB, 2) == 0.25
+
+
+# -- kinds of layers
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"sliding_window": 4096}, [Attention("sliding", 32, 4096)]),
+        ({"sliding_window": 4096, "use_sliding_window": False}, [Attention("full", 32)]),
+        ({"sliding_window": None}, [Attention("full", 32)]),
+        ({"layer_types": ["full_attention", "linear_attention"] * 16}, [Attention("full", 16), Attention("state", 16)]),
+        ({"layer_types": ["attention"] + ["mamba"] * 31}, [Attention("full", 1), Attention("state", 31)]),
+        ({"full_attention_interval": 4}, [Attention("full", 8), Attention("state", 24)]),
+        ({"attn_layer_period": 8, "attn_layer_offset": 4}, [Attention("full", 4), Attention("state", 28)]),
+        ({"hybrid_override_pattern": "M-M*" * 8}, [Attention("full", 8), Attention("state", 24)]),
+        (
+            {"layer_types": ["chunked_attention"] * 24 + ["full_attention"] * 8, "attention_chunk_size": 8192},
+            [Attention("full", 8), Attention("sliding", 24, 8192)],
+        ),
+    ],
+)
+def test_layers_are_told_apart_by_what_they_keep(config: dict[str, Any], expected: list[Attention]) -> None:
+    assert list(model(LLAMA, **config).attention) == expected
+
+
+def test_a_sliding_layer_keeps_its_window_and_the_batch() -> None:
+    found = model("google/gemma-3-1b-it")
+    # 4 full layers; 22 sliding ones in groups of 4, so 24; 512 - 1 + 16384 tokens in blocks of 16 and one more
+    kept = (-(-16895 // 16) + 1) * 16
+    assert found.request(32768) == (4 * 32768 + 24 * kept) * found.token()
+    assert found.request(1024) == (4 * 1024 + 24 * 1040) * found.token()
+
+
+def test_devices_share_heads_and_repeat_those_that_are_too_few() -> None:
+    assert model(LLAMA).tensor_sizes(16) == [1, 2, 4, 8, 16]
+    assert model(LLAMA).token(16) == model(LLAMA).token(8) == model(LLAMA).token(1) / 8
+    assert model("Qwen/Qwen2.5-7B-Instruct").tensor_sizes(8) == [1, 2, 4]
+    assert model(DEEPSEEK).token(8) == model(DEEPSEEK).token(1)
+    assert new_values.split(model("Qwen/Qwen2.5-7B-Instruct"), 8) == (4, 2)
+    assert new_values.split(model(LLAMA), 6) == (2, 3)
+    assert new_values.split(model(LLAMA), 37) == (0, 0)
+
+
+# -- plans
+
+
+def test_the_fewest_gpus_that_do_are_proposed() -> None:
+    for name, gpu, count in ((LLAMA, "L40S", 1), (LLAMA, "L4", 2), ("meta-llama/Llama-3.1-70B-Instruct", "H100", 4)):
+        found = new_values.plan(model(name), new_values.gpu(gpu), Wish(), name)
+        assert found.gpus == count
+        assert found.requests >= 8
+        smaller = found.gpus // 2
+        if smaller:
+            with pytest.raises(InputError):
+                new_values.plan(model(name), new_values.gpu(gpu), Wish(gpus=smaller, context=8192), name)
+
+
+def test_the_parts_fill_what_vllm_takes_and_the_longest_context_is_the_longest() -> None:
+    found = new_values.plan(model(LLAMA), new_values.gpu("L40S"), Wish(), LLAMA)
+    assert found.usable == 46068 * 1024**2 * 0.92
+    assert found.weights + found.runtime + found.free == pytest.approx(found.usable)
+    assert found.requests * found.request <= found.free * 1.001
+    longer = dataclasses.replace(found, request=model(LLAMA).request(found.context + 1024))
+    assert longer.requests < 8
+
+
+def test_a_context_is_never_longer_than_the_model_was_made_for() -> None:
+    found = new_values.plan(model("microsoft/phi-4"), new_values.gpu("H200"), Wish(), "microsoft/phi-4")
+    assert found.context == 16384
+
+
+def test_more_of_the_memory_is_taken_where_that_saves_gpus() -> None:
+    tight = Wish(gpus=1, context=4096, concurrency=1)
+    device = next(
+        new_values.Gpu("made", size * GIB / 20)
+        for size in range(300, 500)
+        if _plans(model(LLAMA), new_values.Gpu("made", size * GIB / 20), tight)
+    )
+    assert new_values.plan(model(LLAMA), device, tight, LLAMA).utilization == new_values.MOST_UTILIZATION
+
+
+def _plans(found: model_memory.Model, device: new_values.Gpu, asked: Wish) -> bool:
+    try:
+        return bool(new_values.plan(found, device, asked, LLAMA))
+    except InputError:
+        return False
+
+
+def test_a_smaller_kv_cache_holds_twice_the_requests() -> None:
+    device = new_values.gpu("L40S")
+    full = new_values.plan(model(LLAMA), device, Wish(gpus=1, context=8192), LLAMA)
+    half = new_values.plan(model(LLAMA), device, Wish(gpus=1, context=8192, cache_bytes=1), LLAMA)
+    assert half.requests == pytest.approx(2 * full.requests)
+
+
+@pytest.mark.parametrize("name", GPUS)
+def test_a_gpu_has_a_little_less_memory_than_is_sold_and_a_source(name: str) -> None:
+    entry = GPUS[name]
+    assert 0.9 * entry["sold"] * 1000 < entry["memory"] <= 1.024 * entry["sold"] * 1000 * 1.024
+    assert entry["source"]
+    assert new_values.gpu(name.lower()).memory == entry["memory"] * 1024**2
+
+
+def test_a_gpu_is_found_in_the_spellings_that_people_use() -> None:
+    for text in ("h100", "NVIDIA H100", "H-100"):
+        assert new_values.gpu(text).name == "H100"
+    assert new_values.gpu("A100-80").name == "A100-80GB"
+    assert new_values.gpu("48GiB").memory == 48 * GIB
+
+
+# -- the command
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
+    """Run the command with variables; gives the exit code and all that was printed."""
+
+    def call(**variables: str) -> tuple[int, str]:
+        for name in ("MODEL", "GPU", "GPUS", "CONTEXT", "CONCURRENCY", "EXPOSURE", "CONFIG", "PARAMETERS"):
+            monkeypatch.delenv(name, raising=False)
+        for name in ("UTILIZATION", "KV_CACHE_DTYPE", "HF_TOKEN"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+        for name, text in {"TO": str(tmp_path / "values.yaml"), **variables}.items():
+            monkeypatch.setenv(name, text)
+        monkeypatch.setattr(tools, "put_on_path", lambda *_: None)
+        monkeypatch.setattr("sys.stdin", io.StringIO())
+        with pytest.raises(SystemExit) as end:
+            common.main(new_values.run)
+        printed = capsys.readouterr()
+        assert isinstance(end.value.code, int)
+        return end.value.code, printed.out + printed.err
+
+    return call
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Any:
+    """Write a model's config; gives its path."""
+
+    def write(name: str, **change: Any) -> str:
+        path = tmp_path / "config.json"
+        path.write_text(json.dumps(MODELS[name]["config"] | change))
+        return str(path)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("name", "variables", "expected"),
+    [
+        (
+            LLAMA,
+            {"GPU": "L40S", "CONTEXT": "16k", "CONCURRENCY": "4"},
+            {"engine": {"args": {"max-model-len": 16384}}, "resources": {"cpu": 4, "memory": "16Gi"}},
+        ),
+        (
+            LLAMA,
+            {"GPU": "L4", "GPUS": "2", "CONTEXT": "8192", "EXPOSURE": "ingress:llm.example.com"},
+            {
+                "parallelism": {"tensor": 2},
+                "engine": {"args": {"max-model-len": 8192}},
+                "server": {"apiKey": {"keys": {"main": {"existingSecret": "vllm-api-key", "key": "key"}}}},
+                "ingress": {"enabled": True, "hosts": {"llm.example.com": {}}},
+                "resources": {"cpu": 6, "memory": "32Gi"},
+            },
+        ),
+        (
+            DEEPSEEK,
+            {
+                "GPU": "MI300X",
+                "CONTEXT": "8192",
+                "CONCURRENCY": "2",
+                "KV_CACHE_DTYPE": "fp8",
+                "EXPOSURE": "gateway:net/public",
+            },
+            {
+                "parallelism": {"tensor": 4},
+                "accelerator": {"type": "amd"},
+                "engine": {"args": {"max-model-len": 8192, "kv-cache-dtype": "fp8"}},
+                "server": {"apiKey": {"keys": {"main": {"existingSecret": "vllm-api-key", "key": "key"}}}},
+                "startup": {"timeoutSeconds": 7200},
+                "httpRoute": {"enabled": True, "parentRefs": [{"name": "public", "namespace": "net"}]},
+                "resources": {"cpu": 10, "memory": "64Gi"},
+            },
+        ),
+    ],
+)
+def test_the_file_says_what_was_planned_and_the_chart_takes_it(
+    name: str, variables: dict[str, str], expected: dict[str, Any], terminal: Any, config: Any
+) -> None:
+    code, output = terminal(MODEL=name, CONFIG=config(name), **variables)
+    assert code == 0, output
+    values = go_yaml.load(Path(os.environ["TO"]).read_text(encoding="utf-8"))
+    amounts = expected.pop("resources")
+    assert (
+        values == {"model": {"uri": f"hf://{name}"}, "resources": {"requests": amounts, "limits": amounts}} | expected
+    )
+    assert values_file.problems(values)[1] == []
+    assert "left for the KV cache" in output
+
+
+def test_the_arithmetic_is_shown_with_numbers_that_add_up(terminal: Any, config: Any) -> None:
+    code, output = terminal(MODEL=LLAMA, CONFIG=config(LLAMA), GPU="L40S", CONTEXT="8k")
+    assert code == 0
+    assert "8.03 billion parameters, 32 layers" in output
+    numbers = [float(line.split()[0]) for line in output.splitlines() if line.startswith("  ") and " GiB  " in line]
+    weights, usable, less_weights, less_runtime, free, request = numbers
+    assert weights == -less_weights == 14.96
+    assert usable + less_weights + less_runtime == pytest.approx(free, abs=0.02)
+    assert request == 1.0  # 8192 tokens of 128 KiB
+    assert f"{free / request:.1f}      such requests" in output
+
+
+def test_a_folder_with_tensors_is_weighed(terminal: Any, config: Any, tmp_path: Path) -> None:
+    config(LLAMA)
+    index = {"metadata": {"total_size": 5 * GIB}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    code, output = terminal(MODEL=str(tmp_path), GPU="L40S")
+    assert code == 0
+    assert "5.00 GiB  weights: the checkpoint's tensors" in output
+    assert go_yaml.load((tmp_path / "values.yaml").read_text())["model"]["uri"] == f"file://{tmp_path}"
+
+
+def test_a_model_of_the_hub_is_asked_for_there(terminal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def get(url: str) -> bytes:
+        asked.append(url)
+        if url.endswith("index.json"):
+            raise urllib.error.HTTPError(url, 404, "none", {}, None)  # type: ignore[arg-type]
+        return json.dumps(MODELS[LLAMA]["config"]).encode()
+
+    monkeypatch.setattr(new_values, "_get", get)
+    code, output = terminal(MODEL=LLAMA, GPU="L40S")
+    assert code == 0, output
+    assert asked[0] == f"https://huggingface.co/{LLAMA}/resolve/main/config.json"
+
+
+# -- bad input
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(401, "wants a token"), (403, "wants its licence accepted"), (404, "has none"), (500, "answers 500")],
+)
+def test_a_model_that_the_hub_does_not_give_is_told(
+    code: int, words: str, terminal: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get(url: str) -> bytes:
+        raise urllib.error.HTTPError(url, code, "no", {}, None)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(new_values, "_get", get)
+    ended, output = terminal(MODEL="a/b", GPU="L40S")
+    assert ended == 2
+    assert f"https://huggingface.co/a/b {words}" in output
+    assert "CONFIG=path" in output
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"GPU": "L40S", "MODEL": ""}, "MODEL must be given, as in `make new-values MODEL=Qwen/Qwen3-8B GPU=L40S`"),
+        ({"GPU": "A1000"}, "GPU=A1000 isn't known: write one of L4, "),
+        ({"GPU": "L40S", "CONTEXT": "lots"}, "CONTEXT=lots is no number"),
+        ({"GPU": "L40S", "CONTEXT": "256k"}, "CONTEXT=262144 is longer than"),
+        ({"GPU": "L40S", "UTILIZATION": "92%"}, "UTILIZATION=92% is no share"),
+        ({"GPU": "L40S", "KV_CACHE_DTYPE": "int4"}, "KV_CACHE_DTYPE=int4 isn't known"),
+        ({"GPU": "L40S", "EXPOSURE": "ingress"}, "EXPOSURE=ingress isn't known: write cluster, ingress:"),
+        ({"GPU": "L40S", "PARAMETERS": "many"}, "PARAMETERS=many is no number"),
+        ({"GPU": "L40S", "GPUS": "37"}, "GPUS=37 can't share"),
+        ({"GPU": "L40S", "CONFIG": "/nowhere/config.json"}, "CONFIG=/nowhere/config.json isn't there"),
+        (
+            {"GPU": "L4", "GPUS": "1", "CONTEXT": "128k"},
+            "L4 can't hold meta-llama/Llama-3.1-8B-Instruct with 8 requests of 131072 tokens: the KV cache needs 128.0 GiB",
+        ),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence(
+    variables: dict[str, str], words: str, terminal: Any, config: Any, tmp_path: Path
+) -> None:
+    code, output = terminal(**{"MODEL": LLAMA, "CONFIG": config(LLAMA), **variables})
+    assert code == 2
+    assert words in output
+    assert len(output.strip().splitlines()) == 1
+    assert not (tmp_path / "values.yaml").exists()
+
+
+def test_a_context_that_does_not_fit_says_what_would() -> None:
+    device = new_values.gpu("L40S")
+    asked = Wish(gpus=1, context=131072, concurrency=2)
+    with pytest.raises(InputError) as refusal:
+        new_values.plan(model(LLAMA), device, asked, LLAMA)
+    text = str(refusal.value)
+    assert "the KV cache needs 32.0 GiB on each, and 25.1 GiB are left" in text
+    offers = text.rpartition(": ")[2]
+    for offer in ("CONTEXT=", "CONCURRENCY=1", "KV_CACHE_DTYPE=fp8", "GPUS=2", "GPU=A100-80GB"):
+        assert offer in text
+    context = int(offers.partition("CONTEXT=")[2].split()[0])
+    for change in ({"context": context}, {"concurrency": 1}, {"cache_bytes": 1}, {"gpus": 2}):
+        assert new_values.plan(model(LLAMA), device, dataclasses.replace(asked, **change), LLAMA)
+    assert new_values.plan(model(LLAMA), new_values.gpu("A100-80GB"), asked, LLAMA)
+
+
+def test_weights_that_do_not_fit_say_how_many_gpus_would() -> None:
+    with pytest.raises(
+        InputError, match=r"the weights take 156\.2 GiB .* 16 such GPUs on several nodes or GPU=B200 would do"
+    ):
+        new_values.plan(model(DEEPSEEK, quantization_config={}), new_values.gpu("H200"), Wish(), DEEPSEEK)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "is no JSON map"),
+        ("[]", "is no JSON map"),
+        ("{}", "has no hidden_size, num_hidden_layers, num_attention_heads, vocab_size"),
+    ],
+)
+def test_a_config_that_tells_nothing_is_refused(content: str, words: str, tmp_path: Path, terminal: Any) -> None:
+    (tmp_path / "config.json").write_text(content)
+    code, output = terminal(MODEL="a/b", GPU="L40S", CONFIG=str(tmp_path / "config.json"))
+    assert code == 2
+    assert words in output
+    code, output = terminal(MODEL=str(tmp_path / "nothing"), GPU="L40S")
+    assert code == 2
+    assert "CONFIG=path" in output
+
+
+def test_the_default_share_of_memory_is_vllms() -> None:
+    dump = json.loads((values_file.vllm_arguments.DATA / f"vllm-serve-args-{helm.app_version()}.json").read_text())
+    entry = next(item for item in dump["args"] if "--gpu-memory-utilization" in item["flags"])
+    assert entry["default"] == new_values.UTILIZATION
