@@ -13,7 +13,7 @@ from harness import rendered
 
 def run() -> None:
     """Write what changed, and delete what no values file makes any more."""
-    tools.put_on_path()
+    tools.put_on_path("helm")
     expected = rendered.expected()
     rendered.FOLDER.mkdir(exist_ok=True)
     for path in set(rendered.FOLDER.iterdir()) - set(expected):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Any
 
@@ -104,6 +104,14 @@ def summary(text: str) -> str:
     return re.split(r"(?<=[A-Za-z)`\"'\]0-9]{2}[.:]) (?![a-z0-9])", text, maxsplit=1)[0].rstrip(":")
 
 
+def opposites(names: Sequence[str]) -> set[str]:
+    """Return the spellings of a switch that say the opposite of its first: --no-x, and --disable-x of --enable-x."""
+    own = next((name for name in names if name.startswith("--") and not name.startswith("--no-")), "")
+    twin = own.replace("--enable-", "--disable-", 1) if own.startswith("--enable-") else ""
+    twin = twin or (own.replace("--disable-", "--enable-", 1) if own.startswith("--disable-") else "")
+    return {name for name in names if name.startswith("--no-") or (twin and name == twin)}
+
+
 def flags_schema(dump: dict[str, Any], notes: dict[str, Any]) -> Schema:
     """Return the schema of engine.args: every flag of the parser, and a message for every other name.
 
@@ -115,13 +123,19 @@ def flags_schema(dump: dict[str, Any], notes: dict[str, Any]) -> Schema:
             continue
         for flag in argument["flags"]:
             name = flag.removeprefix("--")
-            if name == flag or name.startswith("no-"):
+            if name == flag or flag in opposites(argument["flags"]):
                 continue
             value = flag_value(argument, name in notes["jsonLists"])
             text = summary(argument["help"])
             properties[name] = {"description": text, **value} if text else value
     version = ".".join(dump["vllm"].split(".")[:2])
-    refused = {name: f"(set by the chart: {remedy})" for name, remedy in notes["owned"].items()}
+    refused = {}
+    for argument in dump["args"]:
+        own = next((flag for flag in argument["flags"] if flag.startswith("--")), "").removeprefix("--")
+        for name in sorted(flag.removeprefix("--") for flag in opposites(argument["flags"])):
+            if not name.startswith("no-"):
+                refused[name] = f"(write {own} with the opposite value)"
+    refused |= {name: f"(set by the chart: {remedy})" for name, remedy in notes["owned"].items()}
     for name, remedy in notes["removed"].items():
         if name in properties:
             raise ValueError(f"files/flags.yaml says that vLLM has no flag {name} any more, but it has")

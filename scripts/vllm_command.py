@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from scripts.schema import opposites
 from scripts.values_file import vllm_arguments
 
 #: A map of the values that a flag may have: text, number, true or false, a list or a map.
@@ -167,16 +168,10 @@ def _names(version: str) -> dict[str, tuple[str, vllm_arguments.Flag, bool]]:
     """Every spelling of a flag, with its own name, what the parser says of it, and whether the spelling negates it."""
     found = {}
     for flag in vllm_arguments.parser(version).flags:
-        long = [name for name in flag.names if name.startswith("--")]
-        own = next((name for name in long if not name.startswith("--no-")), None)
-        if own is None:
-            continue
-        name = own.removeprefix("--")
-        opposite = f"--disable-{name.removeprefix('enable-')}"
-        for spelling in (*flag.names, f"--no-{name}"):
-            negated = spelling != own and (spelling.startswith("--no-") or spelling == opposite)
-            if spelling in flag.names or flag.nargs == 0:
-                found[spelling] = (name, flag, negated)
+        negated = opposites(flag.names)
+        own = next((name for name in flag.names if name.startswith("--") and name not in negated), "")
+        for spelling in flag.names if own else ():
+            found[spelling] = (own.removeprefix("--"), flag, spelling in negated)
     return found
 
 

@@ -10,27 +10,38 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
-from scripts.common import ROOT, UserError, app_version, main
+from scripts.common import ROOT, InputError, app_version, main
 
 sys.path.insert(0, str(ROOT / "tests"))
 from harness import promql
 
 
+def kept(text: str) -> dict[str, dict[str, object]]:
+    """Return what is written down of the text that /metrics answers; raises InputError where it is not vLLM's."""
+    metrics = promql.parse_metrics(text)
+    if "vllm:num_requests_running" not in metrics:
+        raise InputError("That holds no metrics of vLLM: give what /metrics of a running server answers.")
+    found: dict[str, dict[str, object]] = {}
+    for name, metric in sorted(metrics.items()):
+        if name.startswith(("vllm:", "http_")) and not name.endswith("_created"):
+            found[name] = {"type": metric.type, "labels": sorted(metric.labels)}
+            if metric.bounds:
+                found[name]["bounds"] = list(metric.bounds)
+    return found
+
+
+def write(target: Path, metrics: dict[str, dict[str, object]]) -> None:
+    """Write a capture with one metric on each line."""
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in metrics.items())
+    target.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+
+
 def run() -> None:
     """Write tests/harness/data/vllm-metrics-VERSION.json."""
-    metrics = promql.parse_metrics(sys.stdin.read())
-    if "vllm:num_requests_running" not in metrics:
-        raise UserError("Standard input holds no metrics of vLLM: give it what /metrics of a running server answers.")
-    kept = {
-        name: {"type": metric.type, "labels": sorted(metric.labels)}
-        | ({"bounds": list(metric.bounds)} if metric.bounds else {})
-        for name, metric in sorted(metrics.items())
-        if name.startswith(("vllm:", "http_")) and not name.endswith("_created")
-    }
     target = promql.DATA / f"vllm-metrics-{app_version()}.json"
-    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in kept.items())
-    target.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+    write(target, kept(sys.stdin.read()))
     print(f"wrote {target.relative_to(ROOT)}")
 
 

@@ -5,6 +5,7 @@ It runs where vLLM is installed.
 Usage: dump_vllm_args.py OUTPUT
 """
 
+import argparse
 import dataclasses
 import functools
 import importlib
@@ -54,11 +55,13 @@ def metrics():
 
 
 def entry(action):
-    """Return one flag as a map."""
+    """Return one flag as a map; its spellings that help does not show come last."""
+    hidden = [name for name, other in parser._option_string_actions.items() if other is action]
+    switch = isinstance(action, argparse.BooleanOptionalAction)
     return {
-        "flags": action.option_strings,
+        "flags": list(dict.fromkeys([*action.option_strings, *hidden])),
         "dest": action.dest,
-        "action": type(action).__name__,
+        "action": "BooleanOptionalAction" if switch else type(action).__name__,
         "nargs": action.nargs,
         "type": type_name(action.type),
         "choices": list(action.choices) if action.choices else None,

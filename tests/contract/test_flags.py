@@ -20,7 +20,7 @@ LONG: dict[str, Flag] = {
     name.removeprefix("--"): flag
     for flag in parser(VERSION).flags
     for name in flag.names
-    if name.startswith("--") and not name.startswith("--no-")
+    if name.startswith("--") and name not in generator.opposites(flag.names)
 }
 
 
@@ -59,6 +59,18 @@ def test_no_flag_that_users_may_give_begins_an_owned_one() -> None:
 )
 def test_flags_that_render_another_way_are_those_of_the_parser(key: str, expected: set[str]) -> None:
     assert set(NOTES[key]) == expected
+
+
+def test_a_switch_has_one_name_and_its_opposite_is_refused_with_that() -> None:
+    switch = {"flags": ["--enable-x", "--disable-x", "--no-enable-x"], "action": "BooleanOptionalAction", "nargs": 0}
+    entry = {**switch, "type": None, "choices": None, "help": "Whether x."}
+    schema = generator.flags_schema({"vllm": "9.9.9", "args": [entry]}, {"jsonLists": [], "owned": {}, "removed": {}})
+    assert schema["properties"] == {
+        "disable-x": {"const": "(write enable-x with the opposite value)"},
+        "enable-x": {"description": "Whether x.", "type": ["boolean", "null"]},
+    }
+    assert generator.opposites(["--disable-log-stats"]) == set()
+    assert generator.opposites(["--disable-y", "--no-disable-y", "--enable-y"]) == {"--no-disable-y", "--enable-y"}
 
 
 def test_json_lists_are_read_as_json() -> None:
