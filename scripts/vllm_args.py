@@ -92,11 +92,9 @@ def _fetched(version: str) -> dict[str, Any]:
             text = " ".join(error.output.split())
             if "no version of vllm" in text or "No matching distribution" in text:
                 raise InputError(
-                    f"There is no vLLM {version} on the package index: see https://pypi.org/project/vllm/."
+                    f"There is no vLLM {version}: https://pypi.org/project/vllm/ lists those there are."
                 ) from None
-            raise InputError(
-                f"vLLM {version} can't be fetched: give a dump of its parser as DUMP=path. {error}"
-            ) from None
+            raise InputError(f"vLLM {version} can't be fetched: give its dump as DUMP=path. {error}") from None
         for library in site.rglob("*.so"):  # made for GPUs, and not needed to read flags
             library.unlink()
         return _taken(version, site)
@@ -117,6 +115,14 @@ def _given(path: Path, version: str) -> dict[str, Any]:
     return dump
 
 
+def _captured(path: Path) -> dict[str, dict[str, object]]:
+    """Return what is written down of an answer of /metrics; raises InputError where the file holds none."""
+    try:
+        return vllm_metrics.kept(path.expanduser().read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"METRICS={path} can't be read: {error.strerror}.") from None
+
+
 def upgrade(version: str, given: vllm_changes.Dump, metrics: str) -> None:
     """Take the chart to a version, and report.
 
@@ -131,7 +137,7 @@ def upgrade(version: str, given: vllm_changes.Dump, metrics: str) -> None:
     notes = yaml.safe_load(FLAGS.read_text(encoding="utf-8"))
     known = yaml.safe_load((CHART / "files" / "metrics.yaml").read_text(encoding="utf-8"))
     changes = vllm_changes.compare(old, dump, notes, [*known["names"], *known["families"]], guessed)
-    capture = vllm_metrics.kept(Path(metrics).expanduser().read_text(encoding="utf-8")) if metrics else None
+    capture = _captured(Path(metrics)) if metrics else None
     write(_dump_path(version), dump)
     _dump_path(before).unlink()
     FLAGS.write_text(renewed(FLAGS.read_text(encoding="utf-8"), dump, changes), encoding="utf-8")

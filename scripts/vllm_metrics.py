@@ -20,7 +20,10 @@ from harness import promql
 
 def kept(text: str) -> dict[str, dict[str, object]]:
     """Return what is written down of the text that /metrics answers; raises InputError where it is not vLLM's."""
-    metrics = promql.parse_metrics(text)
+    try:
+        metrics = promql.parse_metrics(text)
+    except (KeyError, ValueError):  # no metrics at all
+        metrics = {}
     if "vllm:num_requests_running" not in metrics:
         raise InputError("That holds no metrics of vLLM: give what /metrics of a running server answers.")
     found: dict[str, dict[str, object]] = {}

@@ -1,0 +1,72 @@
+"""The tables of docs/migration.md: each row's values are taken by the chart, and make a difference there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import go_yaml, helm
+
+from scripts import values_file
+from scripts.common import ROOT
+
+TEXT = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8")
+KEYS: dict[str, list[str]] = go_yaml.load((Path(__file__).parent / "other-charts.yaml").read_text(encoding="utf-8"))
+
+
+def rows(chart: str) -> list[tuple[str, str]]:
+    """Key with sample of the other chart, and the cell beside it."""
+    table = TEXT.partition(f"<!-- table: {chart} -->")[2].partition("\n\n## ")[0]
+    found = re.findall(r"^\| `(.+?)` \| (.+) \|$", table, re.MULTILINE)
+    assert len(found) > 20
+    return found
+
+
+ROWS = [(chart, *row) for chart in KEYS for row in rows(chart)]
+
+
+def leaves(values: Any) -> set[str]:
+    """Every plain value in a map, as text."""
+    if isinstance(values, dict):
+        return {text for value in values.values() for text in leaves(value)}
+    if isinstance(values, list):
+        return {text for value in values for text in leaves(value)}
+    return {str(values)}
+
+
+@pytest.mark.parametrize(("chart", "theirs", "here"), ROWS)
+def test_a_row_is_taken_by_the_chart_and_its_sample_is_in_what_it_makes(chart: str, theirs: str, here: str) -> None:
+    key, _, sample = theirs.partition(": ")
+    assert key in KEYS[chart]
+    assert sample
+    if here.startswith("nothing"):
+        assert re.match(r"nothing( here reads it)?: [\w/]", here)
+        return
+    code = re.match(r"`(.+?)`(?:[;,] .+)?$", here)
+    assert code, here
+    values = go_yaml.load("{" + code.group(1) + "}")
+    objects, problems = values_file.problems(values)
+    assert problems == [] or all("external" in text or "restricted" in text for text in problems), problems
+    assert objects is not None
+    plain, made = helm.render({}).text.splitlines(), helm.render(values).text.splitlines()
+    assert plain != made or values == {
+        "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
+    }
+
+
+@pytest.mark.parametrize("chart", KEYS)
+def test_every_key_that_the_other_chart_has_for_its_servers_is_in_the_table_once(chart: str) -> None:
+    named = [theirs.partition(": ")[0] for theirs, _ in rows(chart)]
+    assert sorted(named) == sorted(KEYS[chart])
+
+
+@pytest.mark.parametrize(("theirs", "here"), [row[1:] for row in ROWS if re.search(r": [A-Za-z0-9./-]+$", row[1])])
+def test_a_plain_sample_is_the_same_value_here(theirs: str, here: str) -> None:
+    sample = go_yaml.load(theirs.partition(": ")[2])
+    code = re.match(r"`(.+?)`", here)
+    if here.startswith("nothing") or isinstance(sample, bool):
+        return
+    assert code
+    assert any(str(sample) in text for text in leaves(go_yaml.load("{" + code.group(1) + "}")))
