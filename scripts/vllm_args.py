@@ -165,15 +165,15 @@ def _unseen(before: str, version: str, captured: bool) -> list[str]:
     lines = []
     if not captured:
         lines.append(
-            f"- the metrics' labels and buckets are those of {before}: METRICS=path, or `python -m scripts.vllm_metrics` "
-            "with /metrics of a running server, renews them"
+            f"- the metrics' labels and buckets are those of {before}: METRICS=path, or "
+            "`python -m scripts.vllm_metrics` with /metrics of a running server, renews them"
         )
     for pattern in _SPEAKING:
         for path in sorted(ROOT.glob(pattern)):
             numbers = [
                 str(number)
                 for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
-                if re.search(rf"(?<![\d.]){re.escape(before)}(?![\d.])", line) and "--hash" not in line
+                if re.search(rf"(?<![\d.]){re.escape(before)}(?!\.?\d)", line) and "--hash" not in line
             ]
             if numbers:
                 name = path.relative_to(ROOT)

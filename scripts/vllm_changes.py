@@ -152,7 +152,7 @@ def _difference(one: Any, other: Any) -> tuple[str, str]:
 
 
 def _short(value: Any) -> str:
-    text = "none" if value is None else str(value)
+    text = "unset" if value is None else str(value)
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 

@@ -106,13 +106,13 @@ def test_the_report_says_what_changed_and_what_is_left(upgraded: tuple[Path, str
         "# vLLM 0.32.0 to 0.33.0",
         "- added `watchdog-config`",
         "- changed `kv-cache-dtype`, choices: ['auto', 'bfloat16'",
-        "- changed `tool-strict-level`, default: auto → none",
+        "- changed `tool-strict-level`, default: auto → unset",
         "- changed `gdn-prefill-backend`, choices: - → sycl",
         "## Metrics in vLLM's source: 12 added, 0 removed",
         "- added `vllm:kv_offload_config_info`",
         "switches have an opposite now",
         "the metrics' labels and buckets are those of 0.32.0",
-        "README.md:",
+        "- README.md:3,",
     ):
         assert line in printed
     assert "## Flags: 4 added, 0 removed, " in printed
@@ -158,9 +158,9 @@ def test_types_defaults_and_choices_are_compared() -> None:
     pair = ({"vllm": "1", "args": [one]}, {"vllm": "2", "args": [other]})
     changes = vllm_changes.compare(*pair, {"removed": {}, "owned": {}}, (), [])
     assert changes.changed == [
-        ("x", "choices", "none", "['a']"),
+        ("x", "choices", "unset", "['a']"),
         ("x", "default", "1", "2"),
-        ("x", "number of values", "none", "+"),
+        ("x", "number of values", "unset", "+"),
         ("x", "type", "int", "float"),
     ]
     assert changes.metrics_added is None
