@@ -21,7 +21,7 @@ def reached(*specs: dict[str, Any], peer: Peer = CLIENT) -> set[int]:
         Manifest("-", {"kind": "NetworkPolicy", "metadata": {"name": str(index), "namespace": "here"}, "spec": spec})
         for index, spec in enumerate(specs)
     ]
-    return reachable_ports(Objects([server, *policies]), server, peer)
+    return reachable_ports(Objects([server, *policies]), pods(server)[0], peer)
 
 
 def policy(*rules: dict[str, Any], pods: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
