@@ -90,12 +90,12 @@ livenessProbe:
 {{- concat (list "python3" "-I" "-c" (.Files.Get "files/prestop.py")) $arguments | toRawJson -}}
 {{- end -}}
 
-{{- /* vllm.lifecycleFolder: where the server's middleware is mounted; on the server's PYTHONPATH. */ -}}
+{{- /* vllm.lifecycleFolder: where the server's own Python files are mounted; on the server's PYTHONPATH. */ -}}
 {{- define "vllm.lifecycleFolder" -}}
 /etc/vllm-lifecycle
 {{- end -}}
 
-{{- /* vllm.lifecycleFiles: the server's middleware, its settings and in a group what starts it, name to content, as JSON. */ -}}
+{{- /* vllm.lifecycleFiles: the server's own Python files and their settings, name to content, as JSON. */ -}}
 {{- define "vllm.lifecycleFiles" -}}
 {{- $settings := dict "stallTimeoutSeconds" .Values.server.stallTimeoutSeconds -}}
 {{- with .Values.warmup -}}
@@ -105,9 +105,13 @@ livenessProbe:
 {{- $_ := set $settings "warmup" (dict "path" $path "body" (mergeOverwrite $body (.request.body | default dict))) -}}
 {{- end -}}
 {{- end -}}
-{{- $files := dict "vllm_lifecycle.py" (.Files.Get "files/vllm_lifecycle.py") "settings.json" (toRawJson $settings) -}}
+{{- $files := dict "settings.json" (toRawJson $settings) -}}
+{{- $names := list "vllm_lifecycle.py" "sitecustomize.py" -}}
 {{- if include "vllm.group" . -}}
-{{- $_ := set $files "vllm_group.py" (.Files.Get "files/vllm_group.py") -}}
+{{- $names = append $names "vllm_group.py" -}}
+{{- end -}}
+{{- range $names -}}
+{{- $_ := set $files . ($.Files.Get (print "files/" .)) -}}
 {{- end -}}
 {{- toRawJson $files -}}
 {{- end -}}
