@@ -85,7 +85,9 @@ leaderworkerset.sigs.k8s.io/worker-index: "0"
 
 {{- /* vllm.rolloutStrategy: the LeaderWorkerSet's strategy, as YAML: one group goes before its successor comes, unless the user gives it room. */ -}}
 {{- define "vllm.rolloutStrategy" -}}
+{{- $rolling := dict "maxSurge" 0 "maxUnavailable" 1 -}}
+{{- include "vllm.overlay" (dict "base" $rolling "over" (.Values.strategy.rollingUpdate | default dict)) -}}
 type: RollingUpdate
 rollingUpdateConfiguration:
-  {{- merge dict (.Values.strategy.rollingUpdate | default dict) (dict "maxSurge" 0 "maxUnavailable" 1) | toYaml | nindent 2 }}
+  {{- toYaml $rolling | nindent 2 }}
 {{- end -}}
