@@ -22,7 +22,9 @@ def leader_worker_set() -> None:
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=crds.manifest("lws"))
     apply(addon_images.LWS)
     with step("Start LeaderWorkerSet", hint="about 60 s"):
-        cluster.kubectl("--namespace=lws-system", "rollout", "status", "deployment/lws-controller-manager", "--timeout=240s")
+        cluster.kubectl(
+            "--namespace=lws-system", "rollout", "status", "deployment/lws-controller-manager", "--timeout=240s"
+        )
 
 
 def apply(*images: AddonImage) -> None:
