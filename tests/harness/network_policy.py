@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.objects import Objects, Pod
+from harness.objects import Manifest, Objects, Pod
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def test_leader_and_workers_know_their_places() -> None:
         assert [argument in leader["args"], argument in worker["args"]] == [where in (0, 2), where in (1, 2)], argument
     for body in (leader, worker):
         assert body["command"][:2] == ["python3", "-I"]
-        assert body["command"][3:] == ["mp", "600", "29501"]
+        assert body["command"][3:] == ["mp", "600", "29502"]
         assert body["resources"]["limits"]["nvidia.com/gpu"] == 4
         host = [item for item in body["env"] if item["name"] == "VLLM_HOST_IP"]
         assert host[0]["valueFrom"]["fieldRef"]["fieldPath"] == "status.podIP"
@@ -80,7 +80,7 @@ def test_ray_starts_vllm_in_the_leader_alone() -> None:
     for body in (leader, worker):
         assert body["command"][3:] == ["ray", "90", "6379"]
         assert not [argument for argument in body["args"] if "nnodes" in argument or "headless" in argument]
-    assert {"name": "meeting", "containerPort": 6379, "protocol": "TCP"} in leader["ports"]
+    assert {"name": "members", "containerPort": 6379, "protocol": "TCP"} in leader["ports"]
 
 
 def test_devices_threads_and_shared_memory_are_those_of_one_pod() -> None:
@@ -215,9 +215,9 @@ def test_queries_see_leaders_and_workers_and_the_leaders_are_counted() -> None:
 
 def test_the_notes_speak_of_groups() -> None:
     text = helm.notes({**GROUP, "replicas": 2})
-    assert "by 2 × 2 pods of docker.io" in text
-    assert "1 × nvidia.com/gpu for each pod (tensor 2 × pipeline 1 × data 1 / nodes 2)" in text
-    assert "count groups of 2 pods with 2 × nvidia.com/gpu" in text
+    assert "by 2 \u00d7 2 pods of docker.io" in text
+    assert "1 \u00d7 nvidia.com/gpu for each pod (tensor 2 \u00d7 pipeline 1 \u00d7 data 1 / nodes 2)" in text
+    assert "count groups of 2 pods with 2 \u00d7 nvidia.com/gpu" in text
     assert "wait leaderworkerset/test --for condition=Available" in text
     assert "rollout status" not in text
     assert "nothing answers during a rollout" not in text

@@ -19,7 +19,7 @@ TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 LISTEN, ESTABLISHED = "0A", "01"  # as the kernel writes a socket's state
 
 port, delay, timeout = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
-meeting, workers = [*map(int, sys.argv[4:]), None, None][:2]
+members, workers = [*map(int, sys.argv[4:]), None, None][:2]
 
 
 def sockets(wanted):
@@ -43,12 +43,12 @@ def busy():
 
 def led():
     """Whether a worker is connected to its leader."""
-    return any(remote == meeting for _, _, _, remote in sockets(ESTABLISHED))
+    return any(remote == members for _, _, _, remote in sockets(ESTABLISHED))
 
 
 def whole():
     """Whether every worker of a leader is connected to it; a connection of the leader with itself has one address."""
-    others = {there for here, local, there, _ in sockets(ESTABLISHED) if local == meeting and here != there}
+    others = {there for here, local, there, _ in sockets(ESTABLISHED) if local == members and here != there}
     return not workers or len(others) >= workers
 
 
@@ -63,8 +63,8 @@ def wait(seconds, condition, step=0.5):
         time.sleep(step)
 
 
-broken = bool(meeting)
-if meeting and not workers:
+broken = bool(members)
+if members and not workers:
     wait(float("inf"), led)
 elif serves():
     say("leaving")

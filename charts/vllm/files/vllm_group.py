@@ -46,7 +46,7 @@ def unreachable(reason):
 
 
 def gather():
-    """Returns when every worker has connected, and has been told so; vLLM opens the port again."""
+    """Returns when every worker has connected, and has been told so."""
     dual = socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if dual else socket.AF_INET
     present = {}
@@ -68,7 +68,6 @@ def gather():
         for connection in present.values():
             with suppress(OSError):
                 connection.sendall(b"go")
-                connection.recv(1)  # the worker closes first, or the port would stay taken for a minute
 
 
 def join():

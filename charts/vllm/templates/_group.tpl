@@ -35,9 +35,14 @@ leaderworkerset.sigs.k8s.io/worker-index: "0"
 {{- .Values.parallelism.nodes | int64 | max 1 -}}
 {{- end -}}
 
-{{- /* vllm.meetingPort: the port of the leader at which the pods of a group meet, and to which workers stay connected: vLLM's --master-port, or that of Ray's head. */ -}}
-{{- define "vllm.meetingPort" -}}
+{{- /* vllm.membersPort: the port of the leader to which its workers stay connected: vLLM's --master-port, or that of Ray's head. */ -}}
+{{- define "vllm.membersPort" -}}
 {{- eq .Values.distributed.backend "ray" | ternary 6379 29501 -}}
+{{- end -}}
+
+{{- /* vllm.meetingPort: the port of the leader at which the pods of a group meet before vLLM starts. */ -}}
+{{- define "vllm.meetingPort" -}}
+{{- eq .Values.distributed.backend "ray" | ternary (include "vllm.membersPort" .) "29502" -}}
 {{- end -}}
 
 {{- /* vllm.groupFlags: the flags that tell a pod its place in its group, as a JSON list of {name, value}; empty for one pod. Kubernetes fills in $(…), LeaderWorkerSet sets LWS_*. The leader goes by its address, as it opens ports there. */ -}}
@@ -50,7 +55,7 @@ leaderworkerset.sigs.k8s.io/worker-index: "0"
   (dict "name" "nnodes" "value" (include "vllm.nodes" .))
   (dict "name" "node-rank" "value" (empty .worker | ternary "0" "$(LWS_WORKER_INDEX)"))
   (dict "name" "master-addr" "value" (empty .worker | ternary "$(VLLM_HOST_IP)" "$(LWS_LEADER_ADDRESS)"))
-  (dict "name" "master-port" "value" (include "vllm.meetingPort" .))
+  (dict "name" "master-port" "value" (include "vllm.membersPort" .))
 -}}
 {{- if .worker -}}
 {{- $flags = append $flags (dict "name" "headless" "value" true) -}}

@@ -82,7 +82,7 @@ livenessProbe:
 {{- $arguments = append $arguments (include "vllm.scalar" .Values.drain.delaySeconds) -}}
 {{- $arguments = append $arguments (include "vllm.scalar" .Values.drain.timeoutSeconds) -}}
 {{- if include "vllm.group" . -}}
-{{- $arguments = append $arguments (include "vllm.meetingPort" .) -}}
+{{- $arguments = append $arguments (include "vllm.membersPort" .) -}}
 {{- if not .worker -}}
 {{- $arguments = append $arguments (sub (include "vllm.nodes" . | int64) 1 | toString) -}}
 {{- end -}}

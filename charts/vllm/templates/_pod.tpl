@@ -91,8 +91,8 @@ containers:
         containerPort: {{ include "vllm.scalar" .Values.server.port }}
         protocol: TCP
       {{- if include "vllm.group" . }}
-      - name: meeting
-        containerPort: {{ include "vllm.meetingPort" . }}
+      - name: members
+        containerPort: {{ include "vllm.membersPort" . }}
         protocol: TCP
       {{- end }}
     {{- include "vllm.probes" . | nindent 4 }}

@@ -26,6 +26,8 @@ def group_values(uri: str) -> dict[str, Any]:
     return {
         "model": {"uri": uri, "name": MODEL},
         "parallelism": {"nodes": NODES, "tensor": 2},
+        # shared embeddings are compiled even with enforce-eager, which the image that is built here can't
+        "engine": {"env": {"TORCHDYNAMO_DISABLE": "1"}},
         "drain": {"delaySeconds": 8, "timeoutSeconds": 60},
         "topologySpreadConstraints": [spread],
         # four pods on two cores and 24 GiB

@@ -1,7 +1,7 @@
 """One server on two nodes answers, and is there again after any of its pods was lost."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -29,12 +29,12 @@ def values() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def release(new_release: Callable[..., Release], values: dict[str, Any]) -> Iterator[Release]:
+def release(new_release: Callable[..., Release], values: dict[str, Any]) -> Release:
     """One group."""
     release = new_release(LONG_NAME)
     release.install(FILES, values)
     await_groups(release)
-    yield release
+    return release
 
 
 def _answer(release: Release) -> str:

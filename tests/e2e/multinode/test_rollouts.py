@@ -1,6 +1,6 @@
 """Two servers of two nodes each are updated, and a node of one is drained, under streaming load."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,10 +19,10 @@ Change = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
-def release(new_release: Callable[..., Release]) -> Iterator[Release]:
+def release(new_release: Callable[..., Release]) -> Release:
     """A name; `change` installs it."""
     addons.leader_worker_set()
-    yield new_release("groups")
+    return new_release("groups")
 
 
 @pytest.fixture(scope="module")
