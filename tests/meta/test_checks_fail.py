@@ -231,7 +231,7 @@ def test_a_name_that_leads_nowhere_is_seen(kind: str, change: Change, words: str
 def test_a_selector_that_takes_the_pod_of_helm_test_for_a_server_is_seen() -> None:
     labels = {"app.kubernetes.io/name": "vllm"}
     found = references.findings(broken("Pod", merge("metadata", "labels", **labels)), set())
-    assert "picks Pod/test-test, Deployment/test, not one workload" in str(found[0])
+    assert "picks Deployment/test, Pod/test-test, not one workload" in str(found[0])
 
 
 #: A server of two nodes, with everything that must find its leader.

@@ -10,7 +10,7 @@ from scripts.demo import MODEL
 from scripts.release import Release
 
 NODES = 2
-_DEADLINE_SECONDS = 600
+_DEADLINE_SECONDS = 900
 _INDEX = "leaderworkerset.sigs.k8s.io/worker-index"
 
 
@@ -59,7 +59,7 @@ def await_groups(release: Release, count: int = 1, without: set[str] | None = No
         without: identities of pods that must be gone.
 
     Raises:
-        UserError: after 10 minutes; the text names what was gathered.
+        UserError: after 15 minutes; the text names what was gathered.
     """
     deadline = time.monotonic() + _DEADLINE_SECONDS
     while True:
@@ -68,7 +68,7 @@ def await_groups(release: Release, count: int = 1, without: set[str] | None = No
         if len(ready) == len(pods) == NODES * count:
             return
         if time.monotonic() > deadline:
-            raise UserError(f"{len(ready)} of {NODES * count} pods are Ready after 10 minutes: {release.collect()}.")
+            raise UserError(f"{len(ready)} of {NODES * count} pods are Ready after 15 minutes: {release.collect()}.")
         time.sleep(0.5)
 
 

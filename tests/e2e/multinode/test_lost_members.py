@@ -94,7 +94,7 @@ def test_a_group_is_renewed_when_a_member_breaks(release: Release, member: str, 
     )
 
 
-@pytest.mark.parametrize("member", ["worker", "leader"])
+@pytest.mark.parametrize("member", ["leader", "worker"])
 def test_a_group_is_renewed_when_a_member_is_deleted(release: Release, member: str, record: Record) -> None:
     (pod,) = {"leader": leaders, "worker": workers}[member](release)
     _renewed(release, f"{member} deleted", lambda: release.kubectl("delete", "pod", _name(pod), "--wait=false"), record)
