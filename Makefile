@@ -53,6 +53,10 @@ e2e: $(READY) ## install on the kind cluster, talk to real vLLM, update, delete,
 e2e-lifecycle: $(READY) ## crashes, a wedged engine, warm-up, overload, two API servers, compile cache (about 35 min)
 	@$(PYTHON) -m scripts.tests e2e/lifecycle $(E2E_FLAGS)
 
+.PHONY: e2e-exposure
+e2e-exposure: $(READY) ## sources, adapters, quantized models, keys and TLS, upgrades and rollbacks, subcharts (about 30 min)
+	@$(PYTHON) -m scripts.tests e2e/exposure $(E2E_FLAGS)
+
 ##—— the cluster and what it runs
 .PHONY: tools
 tools: $(READY) ## find or install Helm, kubectl and kind, and say which are used
