@@ -58,17 +58,21 @@ class Release:
         """
         command = ["kubectl", f"--kubeconfig={cluster.KUBECONFIG}", f"--namespace={self.namespace}"]
         forward = subprocess.Popen([*command, "port-forward", target, f":{port}"], stdout=subprocess.PIPE, text=True)
+        assert forward.stdout
+        # it writes a line for each connection, which somebody has to read
+        reader = threading.Thread(target=forward.stdout.read, daemon=True)
         try:
-            assert forward.stdout
             address = re.search(r"127\.0\.0\.1:\d+", forward.stdout.readline())
             if not address:
                 raise UserError(f"kubectl port-forward to {target} ended.")
-            # it writes a line for each connection, which somebody has to read
-            threading.Thread(target=forward.stdout.read, daemon=True).start()
+            reader.start()
             yield address[0]
         finally:
             forward.terminate()
             forward.wait()
+            if reader.ident:
+                reader.join()
+            forward.stdout.close()
 
     def create_namespace(self) -> None:
         """Make the namespace, where pods must meet Pod Security "restricted"."""

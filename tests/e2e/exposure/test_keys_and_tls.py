@@ -119,9 +119,11 @@ def guarded(
         )
     )
     adapters = {"shout": {"uri": f"pvc://{CLAIM}/models/adapters/shout"}}
+    exposed = exposures()
+    exposed.pop("inferencePool", None)  # which speaks plain HTTP to its servers
     all_values = {
         **values,
-        **exposures(),
+        **exposed,
         "model": {"uri": f"pvc://{CLAIM}/models/smollm2", "name": MODEL, "lora": {"adapters": adapters}},
         "server": {"tls": {"existingSecret": "certificate", "caKey": "ca.crt"}},
     }
