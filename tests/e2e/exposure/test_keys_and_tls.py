@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,7 @@ def guarded(
     new_release: Callable[..., Release],
     values: dict[str, Any],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Guarded:
+) -> Iterator[Guarded]:
     """The release, Ready, with its first key."""
     release = new_release(NAME)
     keys = {name: secrets.token_hex(16) for name in ("first", "second")}
@@ -129,7 +129,8 @@ def guarded(
     }
     guarded = Guarded(release, all_values, keys, ssl.create_default_context(cadata=certificate["tls.crt"]))
     guarded.install("first")
-    return guarded
+    yield guarded
+    workbench.remove(*(f"secret/{name}" for name in contents))
 
 
 def _helm_test(guarded: Guarded, *keys: str) -> None:
@@ -190,11 +191,12 @@ def test_one_key_is_nowhere_to_be_read(guarded: Guarded) -> None:
 
 
 def test_a_key_is_changed_without_a_pause(guarded: Guarded, record: Record) -> None:
-    old, new = guarded.load("first"), guarded.load("second")
+    old = guarded.load("first")
     with under_load(old):
         guarded.install("first", "second", runtimeUpdates=True)
         both = guarded.where_keys_are()
         _helm_test(guarded, "first", "second")
+        new = guarded.load("second")
         new.start()
     try:
         updates = _run_time_updates(guarded)
