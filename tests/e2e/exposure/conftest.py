@@ -41,4 +41,4 @@ def workbench() -> Iterator[Workbench]:
         yield bench
     finally:
         bench.remove(*everything)
-        bench.remove("pods", "--field-selector=status.phase!=Running")  # those of `helm test` outlive their releases
+        bench.remove("pods", "--field-selector=status.phase=Succeeded")  # those of `helm test` outlive their releases
