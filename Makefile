@@ -57,6 +57,10 @@ e2e-lifecycle: $(READY) ## crashes, a wedged engine, warm-up, overload, two API 
 e2e-multinode: $(READY) ## one server on two nodes: answers, lost members, rollout, Ray (about 35 min)
 	@$(PYTHON) -m scripts.tests e2e/multinode $(E2E_FLAGS)
 
+.PHONY: e2e-exposure
+e2e-exposure: $(READY) ## sources, adapters, quantized models, keys and TLS, upgrades and rollbacks, subcharts (about 30 min)
+	@$(PYTHON) -m scripts.tests e2e/exposure $(E2E_FLAGS)
+
 ##—— the cluster and what it runs
 .PHONY: tools
 tools: $(READY) ## find or install Helm, kubectl and kind, and say which are used
