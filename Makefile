@@ -7,6 +7,7 @@ export VLLM_CHART_WHEELS ?= $(wildcard $(CURDIR)/../shared/cache)
 # registry | build; without it the registry is tried first
 export IMAGES
 export CLUSTER WORKERS PORT ASK
+export RELEASE NAMESPACE CONTEXT
 
 PYTHON3 ?= python3
 # named after the lock file's content, so that a changed lock makes a new environment
@@ -52,6 +53,15 @@ e2e: $(READY) ## install on the kind cluster, talk to real vLLM, update, delete,
 .PHONY: e2e-lifecycle
 e2e-lifecycle: $(READY) ## crashes, a wedged engine, warm-up, overload, two API servers, compile cache (about 35 min)
 	@$(PYTHON) -m scripts.tests e2e/lifecycle $(E2E_FLAGS)
+
+.PHONY: e2e-doctor
+e2e-doctor: $(READY) ## make doctor on releases that are really broken, side by side (about 5 min)
+	@$(PYTHON) -m scripts.tests e2e/doctor $(E2E_FLAGS)
+
+##—— a release of yours
+.PHONY: doctor
+doctor: $(READY) ## say what is wrong with a release: RELEASE=name, and NAMESPACE, CONTEXT, KUBECONFIG where they differ
+	@$(PYTHON) -m scripts.doctor
 
 ##—— the cluster and what it runs
 .PHONY: tools

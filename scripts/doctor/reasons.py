@@ -32,9 +32,11 @@ class Meaning:
 
 _DRIVER = (
     "The driver of the node's GPUs is older than the image's CUDA wants",
-    "update the node's NVIDIA driver, or take the image for CUDA 12 by adding -cu129 to image.tag where that tag exists",
+    "update the node's NVIDIA driver, or take the image for CUDA 12: image.tag with -cu129 at its end, where it exists",
 )
-_OFFLINE = "let the pod reach huggingface.co (HTTPS_PROXY in engine.env), or bring the model another way: docs/models.md"
+_OFFLINE = (
+    "let the pod reach huggingface.co (HTTPS_PROXY in engine.env), or bring the model another way: docs/models.md"
+)
 
 #: What a server or an init container has printed before it ended. The first that is found counts, so causes stand
 #: before what follows from them.
@@ -410,7 +412,9 @@ _PRIVATE = re.compile(
 _PREFIX = re.compile(r"^\([^)]*pid=\d+\) |^(?:ERROR|CRITICAL) \d\d-\d\d [\d:]+ (?:\[[^]]*\] )?")
 # Errors that only say that there was another.
 _EMPTY_WORDS = re.compile(r"See root cause above|See stack trace|Failed core proc|^\S+: *$|leaked|KeyboardInterrupt")
-_ERROR_LINE = re.compile(r"^(?:[\w.]*(?:Error|Exception|Failed|Refused)\b|error\b|fatal\b|panic\b|Killed\b)", re.IGNORECASE)
+_ERROR_LINE = re.compile(
+    r"^(?:[\w.]*(?:Error|Exception|Failed|Refused)\b|error\b|fatal\b|panic\b|Killed\b)", re.IGNORECASE
+)
 
 
 def masked(text: str) -> str:

@@ -14,9 +14,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from scripts import diagnosis, tools
+from scripts import tools
 from scripts.common import CommandError, UserError, main, run
-from scripts.diagnosis import INSTANCE, Finding, Object, Seen
+from scripts.doctor import rules
+from scripts.doctor import seen as seeing
+from scripts.doctor.rules import Finding
+from scripts.doctor.seen import INSTANCE, Object, Seen
 from scripts.progress import console
 
 # Kinds and the API group that must be served for them to be asked for; the first ones always are.
@@ -113,7 +116,7 @@ class Reader:
 
 
 def look(release: str, reader: Reader) -> Seen:
-    """Read everything that `diagnosis` needs.
+    """Read everything that `diagnose` needs.
 
     Raises:
         UserError: where the cluster doesn't answer, or has no such release; the text names those that there are.
@@ -139,15 +142,15 @@ def look(release: str, reader: Reader) -> Seen:
         if group in served:
             objects += reader.get(kinds, "--all-namespaces")
     seen = replace(seen, objects=tuple(objects))
-    neighbours = reader.get("pods", "--all-namespaces") if diagnosis.waits_for_a_node(seen) else []
-    names = {name for _, name, _, _ in diagnosis.secret_references(seen)} | diagnosis.pull_secrets(seen)
+    neighbours = reader.get("pods", "--all-namespaces") if seeing.waits_for_a_node(seen) else []
+    names = {name for _, name, _, _ in seeing.secret_references(seen)} | seeing.pull_secrets(seen)
     return replace(
         seen,
         neighbours=tuple(neighbours),
         secrets={name: keys for name in sorted(names) for keys in reader.secret(name)},
         logs={
             (pod, container): reader.log(pod, container, previous=previous)
-            for pod, container, previous in diagnosis.logs_wanted(seen)
+            for pod, container, previous in seeing.logs_wanted(seen)
         },
     )
 
@@ -176,8 +179,8 @@ def _reason(error: CommandError) -> str:
 def tell(seen: Seen, findings: list[Finding], unread: Iterable[str]) -> Iterator[str]:
     """The lines that are printed."""
     yield f"Release {seen.release} in namespace {seen.namespace}"
-    yield from (f"  {line}" for line in diagnosis.summary(seen))
-    yield from (f"  {line}" for line in diagnosis.notes(seen))
+    yield from (f"  {line}" for line in rules.summary(seen))
+    yield from (f"  {line}" for line in rules.notes(seen))
     yield from (f"  Not looked at: {thing}" for thing in unread)
     for number, finding in enumerate(findings, 1):
         yield ""
@@ -214,7 +217,7 @@ def doctor() -> None:
         raise UserError("Which release? `make doctor RELEASE=name NAMESPACE=namespace`.")
     reading = reader()
     seen = look(release, reading)
-    findings = diagnosis.diagnose(seen)
+    findings = rules.diagnose(seen)
     for line in tell(seen, findings, reading.unread):
         console.print(line, markup=False)
     sys.exit(1 if findings else 0)
