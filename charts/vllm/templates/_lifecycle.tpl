@@ -71,12 +71,12 @@ livenessProbe:
 {{- concat (list "python3" "-I" "-c" (.Files.Get "files/prestop.py")) $arguments | toRawJson -}}
 {{- end -}}
 
-{{- /* vllm.lifecycleFolder: where the server's middleware is mounted; on the server's PYTHONPATH. */ -}}
+{{- /* vllm.lifecycleFolder: where the server's own Python files are mounted; on the server's PYTHONPATH. */ -}}
 {{- define "vllm.lifecycleFolder" -}}
 /etc/vllm-lifecycle
 {{- end -}}
 
-{{- /* vllm.lifecycleFiles: the server's middleware and its settings, name to content, as JSON. */ -}}
+{{- /* vllm.lifecycleFiles: the server's own Python files and their settings, name to content, as JSON. */ -}}
 {{- define "vllm.lifecycleFiles" -}}
 {{- $settings := dict "stallTimeoutSeconds" .Values.server.stallTimeoutSeconds -}}
 {{- with .Values.warmup -}}
@@ -86,5 +86,9 @@ livenessProbe:
 {{- $_ := set $settings "warmup" (dict "path" $path "body" (mergeOverwrite $body (.request.body | default dict))) -}}
 {{- end -}}
 {{- end -}}
-{{- dict "vllm_lifecycle.py" (.Files.Get "files/vllm_lifecycle.py") "settings.json" (toRawJson $settings) | toRawJson -}}
+{{- $files := dict "settings.json" (toRawJson $settings) -}}
+{{- range list "vllm_lifecycle.py" "sitecustomize.py" -}}
+{{- $_ := set $files . ($.Files.Get (print "files/" .)) -}}
+{{- end -}}
+{{- toRawJson $files -}}
 {{- end -}}
