@@ -152,6 +152,7 @@ def served_name(server: Object) -> str:
 
 
 def claim_references(seen: Seen) -> Iterator[tuple[Object, str, str]]:
+    """Which workload mounts which claim, and by which value of the chart."""
     values = {"model-cache": "cache.model", "compile-cache": "cache.compile", "model": "model.uri"}
     for workload in seen.workloads():
         for volume in pod_spec(workload).get("volumes", []):
