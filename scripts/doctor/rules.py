@@ -99,7 +99,7 @@ def notes(seen: Seen) -> list[str]:
         status = status_of(pod, CONTAINER)
         if deleted := pod["metadata"].get("deletionTimestamp"):
             left = int((time_of(deleted) - seen.now).total_seconds())
-            lines.append(f"{place_of(pod)} stops; its requests have {max(left, 0)} s left.")
+            lines += [f"{place_of(pod)} stops; its requests have {left} s left."] if left > 0 else []
         elif "running" in status.get("state", {}) and not status.get("started"):
             passed = int(seen.since(status["state"]["running"]["startedAt"]).total_seconds())
             lines.append(
@@ -184,21 +184,17 @@ def claims(seen: Seen) -> Iterator[Finding]:
 def secrets(seen: Seen) -> Iterator[Finding]:
     """Secrets that aren't there, or lack the key that is asked for."""
     for owner, name, key, value in secret_references(seen):
-        if name not in seen.secrets:
-            continue  # they may not be read
-        keys = seen.secrets[name]
-        look = seen.command(f"describe secret {name}")
+        keys = seen.secrets.get(name, frozenset({key}))  # where they may not be read, nothing is known against them
         if keys is None:
-            made = f"create secret generic {name}" + (f" --from-literal={key}=…" if key else "")
-            yield Finding(
-                f"Secret {name} isn't there",
-                place_of(owner),
-                f"make it, or correct {value}: {seen.command(made)}",
-                look,
-            )
+            create = seen.command(f"create secret generic {name}" + (f" --from-literal={key}=…" if key else ""))
+            remedy, look = f"make it, or correct {value}: {create}", seen.command("get secrets")
+            yield Finding(f"Secret {name} isn't there", place_of(owner), remedy, look)
         elif key and key not in keys:
             has = f"it has {', '.join(sorted(keys))}" if keys else "it has none"
-            remedy = f"correct the key in {value}, or add it to the Secret"
+            remedy, look = (
+                f"correct the key in {value}, or add it to the Secret",
+                seen.command(f"describe secret {name}"),
+            )
             yield Finding(f"Secret {name} has no key {key}; {has}", place_of(owner), remedy, look)
 
 
@@ -260,17 +256,9 @@ def volumes(seen: Seen) -> Iterator[Finding]:
 def ends(seen: Seen) -> Iterator[Finding]:
     """Containers that have ended when they should run."""
     for pod in seen.servers():
-        for status in statuses_of(pod):
-            ended = dig(status, "state", "terminated") or dig(status, "lastState", "terminated")
-            initial = status["name"] not in [c["name"] for c in pod["spec"]["containers"]]
-            if not ended or (initial and ended["exitCode"] == 0):
-                continue
-            if status.get("ready") and seen.since(ended.get("finishedAt")) > RECENT:
-                continue
-            if "deletionTimestamp" in pod["metadata"]:
-                continue
+        for status, ended in _ended(seen, pod):
             why = _why_it_ended(seen, pod, status, ended)
-            previous = " --previous" if "terminated" in status.get("lastState", {}) else ""
+            previous = "" if dig(status, "state", "terminated") else " --previous"
             times = f", {status['restartCount']} restarts" if status["restartCount"] else ""
             yield Finding(
                 why.problem,
@@ -280,13 +268,24 @@ def ends(seen: Seen) -> Iterator[Finding]:
             )
 
 
+def _ended(seen: Seen, pod: Object) -> Iterator[tuple[Object, Object]]:
+    """Status and end of the containers that have ended not long ago, or aren't back, though they should run."""
+    for status in statuses_of(pod):
+        ended = dig(status, "state", "terminated") or dig(status, "lastState", "terminated")
+        initial = status["name"] not in [c["name"] for c in pod["spec"]["containers"]]
+        if not ended or (initial and ended["exitCode"] == 0) or "deletionTimestamp" in pod["metadata"]:
+            continue
+        if not status.get("ready") or seen.since(ended.get("finishedAt")) < RECENT:
+            yield status, ended
+
+
 def unready(seen: Seen) -> Iterator[Finding]:
-    """Servers that run, have been ready, and aren't now."""
+    """Servers that run, have been ready, and aren't now; for those that ended before, `ends` says why."""
     for pod in seen.servers():
         status = status_of(pod, CONTAINER)
         runs = "running" in status.get("state", {}) and status.get("started") and not status.get("ready")
         events = [e["message"] for e in seen.events(pod, "Unhealthy") if e["message"].startswith("Readiness")]
-        if not runs or not events or "deletionTimestamp" in pod["metadata"]:
+        if not runs or not events or "deletionTimestamp" in pod["metadata"] or any(_ended(seen, pod)):
             continue
         message = events[-1].removeprefix("Readiness probe failed: ")
         if "503" in message:
@@ -332,7 +331,9 @@ def lost_pods(seen: Seen) -> Iterator[Finding]:
     """Pods that a node has given up."""
     for pod in seen.servers():
         status = pod["status"]
-        if status.get("phase") != "Failed" or seen.since(pod["metadata"].get("creationTimestamp")) > RECENT:
+        if status.get("phase") != "Failed" or "deletionTimestamp" in pod["metadata"]:
+            continue
+        if seen.since(pod["metadata"].get("creationTimestamp")) > RECENT:
             continue
         message = status.get("message") or status.get("reason") or "no reason is given"
         if "ephemeral" in message or "DiskPressure" in message:
@@ -586,11 +587,12 @@ def _why_it_ended(seen: Seen, pod: Object, status: Object, ended: Object) -> Mea
     container = next(
         c for c in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]] if c["name"] == name
     )
-    began, finished = time_of(ended.get("startedAt")), time_of(ended.get("finishedAt"))
+    began = time_of(ended.get("startedAt"))
     killings = [
         event["message"]
         for event in seen.events(pod, "Killing")
-        if began <= event_time(event) <= finished + timedelta(seconds=5) and name in event["message"]
+        # the same event of several runs is one, with the time of the last
+        if event_time(event) >= began and name in event["message"]
     ]
     words = f"{ended.get('message', '')}\n{seen.logs.get((name_of(pod), name), '')}"
     if ended.get("reason") == "OOMKilled":
@@ -609,7 +611,7 @@ def _why_it_ended(seen: Seen, pod: Object, status: Object, ended: Object) -> Mea
         )
     if any("liveness probe" in message for message in killings):
         return Meaning(
-            "The server didn't answer /health for two minutes, and the kubelet restarted it",
+            f"The server didn't answer /health for {budget_of(pod, 'livenessProbe')} s, and the kubelet restarted it",
             "read what it said last; a stalled engine counts from server.stallTimeoutSeconds on; for a node without "
             "free CPU raise resources.requests.cpu",
         )

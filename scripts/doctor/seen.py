@@ -126,12 +126,11 @@ def pull_secrets(seen: Seen) -> set[str]:
 
 
 def logs_wanted(seen: Seen) -> Iterator[tuple[str, str, bool]]:
-    """Pod, container and whether the log of its last run is meant, for those that have ended when they should run."""
+    """Pod, container and whether the log of the run before is meant, for those that have ended."""
     for pod in seen.servers():
         for status in statuses_of(pod):
             ended = dig(status, "state", "terminated")
-            last = dig(status, "lastState", "terminated")
-            if (ended or last or {}).get("exitCode") is not None and not (ended and ended["exitCode"] == 0):
+            if ended or dig(status, "lastState", "terminated"):
                 yield name_of(pod), status["name"], not ended
 
 
@@ -220,9 +219,9 @@ def waiting_for(pod: Object, wanted: set[str]) -> Iterator[tuple[Object, Object]
             yield status, waiting
 
 
-def budget_of(pod: Object) -> int:
-    """Seconds in which a server must have started."""
-    probe = (server_of(pod["spec"]) or {}).get("startupProbe", {})
+def budget_of(pod: Object, probe_name: str = "startupProbe") -> int:
+    """Seconds after which a probe of the server gives it up."""
+    probe = (server_of(pod["spec"]) or {}).get(probe_name, {})
     return int(probe.get("failureThreshold", 3)) * int(probe.get("periodSeconds", 10))
 
 

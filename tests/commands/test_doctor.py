@@ -38,6 +38,7 @@ def pod_spec(**changes: Any) -> Object:
         "env": [{"name": "VLLM_CPU_OMP_THREADS_BIND", "value": "nobind"}],
         "resources": {"requests": {"cpu": "4", "memory": "16Gi"}, "limits": {"memory": "16Gi"}},
         "startupProbe": {"failureThreshold": 900, "periodSeconds": 2},
+        "livenessProbe": {"failureThreshold": 12, "periodSeconds": 10},
     }
     return {"containers": [server | changes.pop("server", {})]} | changes
 
@@ -611,7 +612,7 @@ def test_an_engine_that_died_ends_with_code_0() -> None:
             "wasn't ready within 1800 s",
             "raise startup.timeoutSeconds",
         ),
-        ("Container vllm failed liveness probe, will be restarted", "didn't answer /health", "stallTimeoutSeconds"),
+        ("Container vllm failed liveness probe, will be restarted", "/health for 120 s", "stallTimeoutSeconds"),
     ],
 )
 def test_a_server_that_the_kubelet_restarted_says_which_probe(message: str, problem: str, remedy: str) -> None:
