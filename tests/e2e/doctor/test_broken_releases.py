@@ -411,7 +411,7 @@ def _is_found(broken: Broken, record: Callable[..., None]) -> None:
         if len(findings) == 1 and re.match(broken.problem, findings[0].problem):
             break
         assert time.monotonic() < deadline, f"{broken.name}: {findings or 'nothing is found'}"
-        time.sleep(2)
+        time.sleep(5)  # each look is a dozen programs
     (finding,) = findings
     record(broken.name, says=finding.problem, remedy=finding.remedy)
     assert broken.remedy in finding.remedy
