@@ -7,6 +7,7 @@ export VLLM_CHART_WHEELS ?= $(wildcard $(CURDIR)/../shared/cache)
 # registry | build; without it the registry is tried first
 export IMAGES
 export CLUSTER WORKERS PORT ASK
+export RELEASE NAMESPACE CONTEXT
 
 PYTHON3 ?= python3
 # named after the lock file's content, so that a changed lock makes a new environment
@@ -60,6 +61,15 @@ e2e-multinode: $(READY) ## one server on two nodes: answers, lost members, rollo
 .PHONY: e2e-exposure
 e2e-exposure: $(READY) ## sources, adapters, quantized models, keys and TLS, upgrades and rollbacks, subcharts (about 30 min)
 	@$(PYTHON) -m scripts.tests e2e/exposure $(E2E_FLAGS)
+
+.PHONY: e2e-doctor
+e2e-doctor: $(READY) ## make doctor on releases that are really broken, side by side (about 5 min)
+	@$(PYTHON) -m scripts.tests e2e/doctor $(E2E_FLAGS)
+
+##—— a release of yours
+.PHONY: doctor
+doctor: $(READY) ## say what is wrong with a release: RELEASE=name, and NAMESPACE, CONTEXT, KUBECONFIG where they differ
+	@$(PYTHON) -m scripts.doctor
 
 ##—— the cluster and what it runs
 .PHONY: tools

@@ -120,6 +120,7 @@ METRICS_SERVER = Programs("metrics-server", ("sigs.k8s.io/metrics-server/cmd/met
 # its main package is called cmd
 LWS = Programs("lws", ("sigs.k8s.io/lws/cmd",), hint="about 5 min", module="lws")
 VERSITYGW = Programs("versitygw", ("github.com/versity/versitygw/cmd/versitygw",), hint="about 2 min")
+CONTOUR = Programs("contour", ("github.com/projectcontour/contour/cmd/contour",), hint="about 5 min")
 CONTROLLER_GEN = Programs("controller-tools", ("sigs.k8s.io/controller-tools/cmd/controller-gen",), hint="about 1 min")
 
 #: What a node image holds.
