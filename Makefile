@@ -8,6 +8,10 @@ export VLLM_CHART_WHEELS ?= $(wildcard $(CURDIR)/../shared/cache)
 export IMAGES
 export CLUSTER WORKERS PORT ASK
 export RELEASE NAMESPACE CONTEXT
+# of make new-values
+export MODEL GPU GPUS CONTEXT CONCURRENCY EXPOSURE CONFIG PARAMETERS UTILIZATION KV_CACHE_DTYPE TO
+# of make vllm-args
+export VERSION DUMP METRICS
 
 PYTHON3 ?= python3
 # named after the lock file's content, so that a changed lock makes a new environment
@@ -96,6 +100,15 @@ image: $(READY) ## the vLLM CPU image, pulled or built, on the cluster's nodes
 model: $(READY) ## the demo's model, on the cluster's nodes where it can't be fetched from the Hub
 	@$(PYTHON) -m scripts.preload model
 
+##—— your own values
+.PHONY: migrate
+migrate: $(READY) ## manifests that run vLLM become a values file: FROM=deployment.yaml[,service.yaml…] [TO=values.yaml]
+	@$(PYTHON) -m scripts.migrate "$(FROM)" "$(TO)"
+
+.PHONY: new-values
+new-values: $(READY) ## a values file for a model and GPUs, with the arithmetic: MODEL= GPU= [GPUS= CONTEXT= CONCURRENCY= …]
+	@$(PYTHON) -m scripts.new_values
+
 ##—— numbers
 .PHONY: bench-start
 bench-start: $(READY) ## install to Ready against the same container under `docker run`, three alternating pairs
@@ -123,7 +136,7 @@ rendered: $(READY) ## write the manifests of every file in values/ to tests/rend
 	@$(PYTHON) -m scripts.rendered
 
 .PHONY: vllm-args
-vllm-args: $(READY) ## write down the flags of the chart's vLLM, for the schema and the tests; builds vLLM for CPUs
+vllm-args: $(READY) ## write down the flags of the chart's vLLM; of the next with VERSION=0.33.0 [DUMP=path METRICS=path], and say what changed
 	@$(PYTHON) -m scripts.vllm_args
 
 .PHONY: crds

@@ -33,6 +33,14 @@ VERSIONS: dict[str, Any] = tomllib.loads((ROOT / "ci" / "versions.toml").read_te
 class UserError(Exception):
     """Something that the person at the terminal can mend. The text says what, where and what to do."""
 
+    exit_code = 1
+
+
+class InputError(UserError):
+    """What a command was given can't be used: a file, a name or a number."""
+
+    exit_code = 2
+
 
 class CommandError(UserError):
     """A program that this project ran has failed. `output` holds the end of what it printed."""
@@ -208,7 +216,7 @@ def main(command: Callable[[], object], *, mistake: int = 1) -> NoReturn:
         command()
     except UserError as error:
         print(f"\n✗ {error}", file=sys.stderr)
-        sys.exit(mistake)
+        sys.exit(max(mistake, error.exit_code))
     except KeyboardInterrupt:
         print("\n✗ Interrupted. Nothing half-made is kept; the same command goes on from here.", file=sys.stderr)
         sys.exit(130)
