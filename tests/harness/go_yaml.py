@@ -83,5 +83,5 @@ def load(text: str) -> Any:
 
 def load_all(text: str) -> list[Any]:
     """Return every document in the text, without empty ones; raises as `load` does."""
-    documents = yaml.load_all(text, Loader=_Loader)  # noqa: S506 (a safe loader)
+    documents = yaml.load_all(text, Loader=_Loader)
     return [document for document in documents if document is not None]
