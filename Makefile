@@ -7,6 +7,7 @@ export VLLM_CHART_WHEELS ?= $(wildcard $(CURDIR)/../shared/cache)
 # registry | build; without it the registry is tried first
 export IMAGES
 export CLUSTER WORKERS PORT ASK
+export PUSH SIGN_KEY SIGN_KEYRING SIGN_PASSPHRASE_FILE REPOSITORY_URL
 
 PYTHON3 ?= python3
 # named after the lock file's content, so that a changed lock makes a new environment
@@ -52,6 +53,23 @@ e2e: $(READY) ## install on the kind cluster, talk to real vLLM, update, delete,
 .PHONY: e2e-lifecycle
 e2e-lifecycle: $(READY) ## crashes, a wedged engine, warm-up, overload, two API servers, compile cache (about 35 min)
 	@$(PYTHON) -m scripts.tests e2e/lifecycle $(E2E_FLAGS)
+
+##—— documentation and releases
+.PHONY: docs
+docs: $(DOCS_VENV)/.ready ## build the documentation's site into build/site, and check its links
+	@$(DOCS_VENV)/bin/python -m scripts.docs
+
+.PHONY: docs-serve
+docs-serve: $(DOCS_VENV)/.ready ## show the site at http://127.0.0.1:8001, and follow changes
+	@$(DOCS_VENV)/bin/python -m scripts.docs --serve
+
+.PHONY: release
+release: $(READY) ## package the chart, sign it (SIGN_KEY=…) and push it (PUSH=oci://…); nothing is pushed without PUSH
+	@$(PYTHON) -m scripts.make_release
+
+.PHONY: test-release
+test-release: $(READY) ## release into a registry on this machine, and install, vendor and verify from there; needs Go
+	@$(PYTHON) -m scripts.tests release
 
 ##—— the cluster and what it runs
 .PHONY: tools

@@ -88,12 +88,18 @@ class Command:
         return self.words[0]
 
     @property
+    def renders(self) -> bool:
+        """Whether it is Helm that makes manifests of our chart."""
+        ours = any(word.rpartition("/")[2] == "vllm" for word in self.words)
+        return self.program == "helm" and ours and bool({"install", "upgrade", "template"} & set(self.words))
+
+    @property
     def how(self) -> str:
         """What a test does with it."""
         if self.program == "make":
             return "the target and its variables exist"
         if self.program == "helm":
-            return "rendered" if self.words[1] in ("install", "upgrade", "template") else "parsed by Helm"
+            return "rendered" if self.renders else "parsed by Helm"
         if self.program == "kubectl":
             return "parsed by kubectl, as it needs a cluster"
         if self.program == "curl":
