@@ -7,6 +7,12 @@ export VLLM_CHART_WHEELS ?= $(wildcard $(CURDIR)/../shared/cache)
 # registry | build; without it the registry is tried first
 export IMAGES
 export CLUSTER WORKERS PORT ASK
+export RELEASE NAMESPACE CONTEXT
+# of make new-values
+export MODEL GPU GPUS CONTEXT CONCURRENCY EXPOSURE CONFIG PARAMETERS UTILIZATION KV_CACHE_DTYPE TO
+# of make vllm-args
+export VERSION DUMP METRICS
+# of make release
 export PUSH SIGN_KEY SIGN_KEYRING SIGN_PASSPHRASE_FILE REPOSITORY_URL
 
 PYTHON3 ?= python3
@@ -54,6 +60,23 @@ e2e: $(READY) ## install on the kind cluster, talk to real vLLM, update, delete,
 e2e-lifecycle: $(READY) ## crashes, a wedged engine, warm-up, overload, two API servers, compile cache (about 35 min)
 	@$(PYTHON) -m scripts.tests e2e/lifecycle $(E2E_FLAGS)
 
+.PHONY: e2e-multinode
+e2e-multinode: $(READY) ## one server on two nodes: answers, lost members, rollout, Ray (about 35 min)
+	@$(PYTHON) -m scripts.tests e2e/multinode $(E2E_FLAGS)
+
+.PHONY: e2e-exposure
+e2e-exposure: $(READY) ## sources, adapters, quantized models, keys and TLS, upgrades and rollbacks, subcharts (about 30 min)
+	@$(PYTHON) -m scripts.tests e2e/exposure $(E2E_FLAGS)
+
+.PHONY: e2e-doctor
+e2e-doctor: $(READY) ## make doctor on releases that are really broken, side by side (about 5 min)
+	@$(PYTHON) -m scripts.tests e2e/doctor $(E2E_FLAGS)
+
+##—— a release of yours
+.PHONY: doctor
+doctor: $(READY) ## say what is wrong with a release: RELEASE=name, and NAMESPACE, CONTEXT, KUBECONFIG where they differ
+	@$(PYTHON) -m scripts.doctor
+
 ##—— documentation and releases
 .PHONY: docs
 docs: $(DOCS_VENV)/.ready ## build the documentation's site into build/site, and check its links
@@ -96,6 +119,15 @@ image: $(READY) ## the vLLM CPU image, pulled or built, on the cluster's nodes
 model: $(READY) ## the demo's model, on the cluster's nodes where it can't be fetched from the Hub
 	@$(PYTHON) -m scripts.preload model
 
+##—— your own values
+.PHONY: migrate
+migrate: $(READY) ## manifests that run vLLM become a values file: FROM=deployment.yaml[,service.yaml…] [TO=values.yaml]
+	@$(PYTHON) -m scripts.migrate "$(FROM)" "$(TO)"
+
+.PHONY: new-values
+new-values: $(READY) ## a values file for a model and GPUs, with the arithmetic: MODEL= GPU= [GPUS= CONTEXT= CONCURRENCY= …]
+	@$(PYTHON) -m scripts.new_values
+
 ##—— numbers
 .PHONY: bench-start
 bench-start: $(READY) ## install to Ready against the same container under `docker run`, three alternating pairs
@@ -123,7 +155,7 @@ rendered: $(READY) ## write the manifests of every file in values/ to tests/rend
 	@$(PYTHON) -m scripts.rendered
 
 .PHONY: vllm-args
-vllm-args: $(READY) ## write down the flags of the chart's vLLM, for the schema and the tests; builds vLLM for CPUs
+vllm-args: $(READY) ## write down the flags of the chart's vLLM; of the next with VERSION=0.33.0 [DUMP=path METRICS=path], and say what changed
 	@$(PYTHON) -m scripts.vllm_args
 
 .PHONY: crds
