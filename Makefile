@@ -12,6 +12,8 @@ export RELEASE NAMESPACE CONTEXT
 export MODEL GPU GPUS CONTEXT CONCURRENCY EXPOSURE CONFIG PARAMETERS UTILIZATION KV_CACHE_DTYPE TO
 # of make vllm-args
 export VERSION DUMP METRICS
+# of make release
+export PUSH SIGN_KEY SIGN_KEYRING SIGN_PASSPHRASE_FILE REPOSITORY_URL
 
 PYTHON3 ?= python3
 # named after the lock file's content, so that a changed lock makes a new environment
@@ -74,6 +76,23 @@ e2e-doctor: $(READY) ## make doctor on releases that are really broken, side by 
 .PHONY: doctor
 doctor: $(READY) ## say what is wrong with a release: RELEASE=name, and NAMESPACE, CONTEXT, KUBECONFIG where they differ
 	@$(PYTHON) -m scripts.doctor
+
+##—— documentation and releases
+.PHONY: docs
+docs: $(DOCS_VENV)/.ready ## build the documentation's site into build/site, and check its links
+	@$(DOCS_VENV)/bin/python -m scripts.docs
+
+.PHONY: docs-serve
+docs-serve: $(DOCS_VENV)/.ready ## show the site at http://127.0.0.1:8001, and follow changes
+	@$(DOCS_VENV)/bin/python -m scripts.docs --serve
+
+.PHONY: release
+release: $(READY) ## package the chart, sign it (SIGN_KEY=…) and push it (PUSH=oci://…); nothing is pushed without PUSH
+	@$(PYTHON) -m scripts.make_release
+
+.PHONY: test-release
+test-release: $(READY) ## release into a registry on this machine, and install, vendor and verify from there; needs Go
+	@$(PYTHON) -m scripts.tests release
 
 ##—— the cluster and what it runs
 .PHONY: tools
