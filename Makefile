@@ -7,10 +7,13 @@ export VLLM_CHART_WHEELS ?= $(wildcard $(CURDIR)/../shared/cache)
 # registry | build; without it the registry is tried first
 export IMAGES
 export CLUSTER WORKERS PORT ASK
+export RELEASE NAMESPACE CONTEXT
 # of make new-values
 export MODEL GPU GPUS CONTEXT CONCURRENCY EXPOSURE CONFIG PARAMETERS UTILIZATION KV_CACHE_DTYPE TO
 # of make vllm-args
 export VERSION DUMP METRICS
+# of make release
+export PUSH SIGN_KEY SIGN_KEYRING SIGN_PASSPHRASE_FILE REPOSITORY_URL
 
 PYTHON3 ?= python3
 # named after the lock file's content, so that a changed lock makes a new environment
@@ -18,6 +21,8 @@ VENV := $(VLLM_CHART_CACHE)/venv-$(firstword $(shell cksum requirements.lock))
 PYTHON := $(VENV)/bin/python
 # written last: an interrupted installation starts again
 READY := $(VENV)/.ready
+# the same and what makes the documentation and its pictures
+DOCS_VENV := $(VLLM_CHART_CACHE)/venv-docs-$(firstword $(shell cksum requirements-docs.lock))
 E2E_FLAGS ?=
 
 .PHONY: help
@@ -54,6 +59,40 @@ e2e: $(READY) ## install on the kind cluster, talk to real vLLM, update, delete,
 .PHONY: e2e-lifecycle
 e2e-lifecycle: $(READY) ## crashes, a wedged engine, warm-up, overload, two API servers, compile cache (about 35 min)
 	@$(PYTHON) -m scripts.tests e2e/lifecycle $(E2E_FLAGS)
+
+.PHONY: e2e-multinode
+e2e-multinode: $(READY) ## one server on two nodes: answers, lost members, rollout, Ray (about 35 min)
+	@$(PYTHON) -m scripts.tests e2e/multinode $(E2E_FLAGS)
+
+.PHONY: e2e-exposure
+e2e-exposure: $(READY) ## sources, adapters, quantized models, keys and TLS, upgrades and rollbacks, subcharts (about 30 min)
+	@$(PYTHON) -m scripts.tests e2e/exposure $(E2E_FLAGS)
+
+.PHONY: e2e-doctor
+e2e-doctor: $(READY) ## make doctor on releases that are really broken, side by side (about 5 min)
+	@$(PYTHON) -m scripts.tests e2e/doctor $(E2E_FLAGS)
+
+##—— a release of yours
+.PHONY: doctor
+doctor: $(READY) ## say what is wrong with a release: RELEASE=name, and NAMESPACE, CONTEXT, KUBECONFIG where they differ
+	@$(PYTHON) -m scripts.doctor
+
+##—— documentation and releases
+.PHONY: docs
+docs: $(DOCS_VENV)/.ready ## build the documentation's site into build/site, and check its links
+	@$(DOCS_VENV)/bin/python -m scripts.docs
+
+.PHONY: docs-serve
+docs-serve: $(DOCS_VENV)/.ready ## show the site at http://127.0.0.1:8001, and follow changes
+	@$(DOCS_VENV)/bin/python -m scripts.docs --serve
+
+.PHONY: release
+release: $(READY) ## package the chart, sign it (SIGN_KEY=…) and push it (PUSH=oci://…); nothing is pushed without PUSH
+	@$(PYTHON) -m scripts.make_release
+
+.PHONY: test-release
+test-release: $(READY) ## release into a registry on this machine, and install, vendor and verify from there; needs Go
+	@$(PYTHON) -m scripts.tests release
 
 ##—— the cluster and what it runs
 .PHONY: tools
@@ -128,9 +167,11 @@ format: $(READY) ## format the Python code and mend what ruff can
 	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
 
 .PHONY: lock
-lock: $(READY) ## resolve pyproject.toml again into requirements.lock
-	@$(VENV)/bin/uv pip compile --quiet --upgrade --group dev --generate-hashes --universal --python-version 3.11 \
-	  --no-emit-index-url pyproject.toml --output-file requirements.lock
+lock: $(READY) ## resolve pyproject.toml again into requirements.lock and requirements-docs.lock
+	@$(RESOLVE) --upgrade --group dev pyproject.toml --output-file requirements.lock
+	@$(RESOLVE) --upgrade --group dev --group docs --constraint requirements.lock pyproject.toml \
+	  --output-file requirements-docs.lock
+RESOLVE = $(VENV)/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-emit-index-url
 
 .PHONY: clean-cache
 clean-cache: ## delete everything that was downloaded or built (run cluster-down first)
@@ -138,9 +179,14 @@ clean-cache: ## delete everything that was downloaded or built (run cluster-down
 	rm -rf "$(VLLM_CHART_CACHE)"
 
 # no prerequisite: the name says what is in it, and a fresh clone's files are always newer
-$(READY):
+$(READY): LOCK := requirements.lock
+$(DOCS_VENV)/.ready: LOCK := requirements-docs.lock
+$(READY) $(DOCS_VENV)/.ready:
 	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON3=/path/to/python3.11")'
-	@echo "Python environment → $(VENV) (about 30 s)"
-	@rm -rf "$(VENV)" && $(PYTHON3) -m venv "$(VENV)"
-	@"$(VENV)/bin/pip" install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@echo "Python environment → $(@D) (about 20 s)"
+	@rm -rf "$(@D)" && $(PYTHON3) -m venv "$(@D)"
+	@# pip only brings uv, which installs the rest with a fifth of pip's work
+	@awk '/^[a-z]/ {of_uv = /^uv==/} of_uv' $(LOCK) > "$(@D)/uv.txt"
+	@"$(@D)/bin/pip" install --quiet --disable-pip-version-check --require-hashes --requirement "$(@D)/uv.txt"
+	@"$(@D)/bin/uv" pip sync --quiet --no-cache --require-hashes --python "$(@D)/bin/python" $(LOCK)
 	@touch "$@"

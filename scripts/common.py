@@ -210,13 +210,13 @@ def generated(target: Path, build: Callable[[], str], command: str) -> int:
     return 0
 
 
-def main(command: Callable[[], object]) -> NoReturn:
-    """Run a command as a program: a user's mistake ends in one sentence and exit code 1 or 2, Ctrl-C in 130."""
+def main(command: Callable[[], object], *, mistake: int = 1) -> NoReturn:
+    """Run a command as a program: a user's mistake ends in one sentence and its exit code, Ctrl-C in 130."""
     try:
         command()
     except UserError as error:
         print(f"\n✗ {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        sys.exit(max(mistake, error.exit_code))
     except KeyboardInterrupt:
         print("\n✗ Interrupted. Nothing half-made is kept; the same command goes on from here.", file=sys.stderr)
         sys.exit(130)

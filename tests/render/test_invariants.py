@@ -11,7 +11,7 @@ import pytest
 from harness import helm, kubernetes_api, names, pod_security, promql, references, vllm_arguments
 from harness.findings import Finding
 from harness.helm import CHART, Rendered
-from harness.objects import Container, Manifest, containers, pod_spec
+from harness.objects import Container, Manifest, containers, pods
 from harness.value_sets import ValueSet
 
 Clean = Callable[[Sequence[Finding], Rendered], None]
@@ -22,6 +22,9 @@ ODD_NAME = "7b.chat" + ".model-v1" * 5 + "s"
 
 #: Selectors may hold nothing that a user or an upgrade can change.
 SELECTOR_LABELS = {"app.kubernetes.io/name", "app.kubernetes.io/instance"}
+
+#: But LeaderWorkerSet's own label, by which the leader of a group is told from its workers.
+LEADER = {"leaderworkerset.sigs.k8s.io/worker-index"}
 
 
 def servers(workload: Manifest) -> list[Container]:
@@ -44,7 +47,7 @@ def test_vllm_takes_every_argument(value_set: ValueSet, rendered: Rendered) -> N
     raw = [str(item) for item in value_set.values().get("engine", {}).get("extraArgs", [])]
     for workload in rendered.objects.servers():
         for container in servers(workload):
-            arguments = container.body["args"]
+            arguments = vllm_arguments.arguments(container)
             assert arguments[len(arguments) - len(raw) :] == raw
             checked = arguments[: len(arguments) - len(raw)]
             assert not vllm_arguments.parser(helm.app_version()).problems(checked), rendered.command
@@ -69,11 +72,11 @@ def test_no_number_loses_its_form(rendered: Rendered) -> None:
 def test_selectors_hold_only_name_and_instance(rendered: Rendered) -> None:
     for manifest in rendered.objects:
         if manifest.kind == "Service":
-            assert set(manifest.at("spec", "selector")) == SELECTOR_LABELS, rendered.command
+            assert set(manifest.at("spec", "selector")) - LEADER == SELECTOR_LABELS, rendered.command
         if manifest.kind in ("Deployment", "PodDisruptionBudget", "ServiceMonitor", "PodMonitor", "InferencePool"):
-            assert set(manifest.at("spec", "selector", "matchLabels")) == SELECTOR_LABELS, rendered.command
+            assert set(manifest.at("spec", "selector", "matchLabels")) - LEADER == SELECTOR_LABELS, rendered.command
         if manifest.kind == "NetworkPolicy":
-            assert set(manifest.at("spec", "podSelector", "matchLabels")) == SELECTOR_LABELS, rendered.command
+            assert set(manifest.at("spec", "podSelector", "matchLabels")) - LEADER == SELECTOR_LABELS, rendered.command
 
 
 def test_every_object_stands_in_the_release_namespace_with_its_labels(rendered: Rendered) -> None:
@@ -87,9 +90,9 @@ def test_every_object_stands_in_the_release_namespace_with_its_labels(rendered: 
 
 def test_a_pod_can_start_and_stop_as_vllm_needs(rendered: Rendered) -> None:
     for workload in rendered.objects.servers():
-        spec = pod_spec(workload)
-        assert spec["enableServiceLinks"] is False
-        assert spec["automountServiceAccountToken"] is False
+        for pod in pods(workload):
+            assert pod.spec["enableServiceLinks"] is False
+            assert pod.spec["automountServiceAccountToken"] is False
         for container in servers(workload):
             writable = {mount["mountPath"] for mount in container.body["volumeMounts"] if not mount.get("readOnly")}
             assert {"/tmp", "/dev/shm"} < writable  # noqa: S108
@@ -148,5 +151,5 @@ def test_two_releases_in_a_namespace_share_nothing(value_set: ValueSet, rendered
     assert not rendered.objects.names() & other.objects.names()
     for service in rendered.objects.of("Service"):
         for workload in other.objects.servers():
-            labels = workload.at("spec", "template", "metadata", "labels")
-            assert not service.at("spec", "selector").items() <= labels.items()
+            for pod in pods(workload):
+                assert not service.at("spec", "selector").items() <= pod.labels.items()
