@@ -310,7 +310,7 @@ PULL: tuple[Reason, ...] = (
     Reason(
         r"no such host|i/o timeout|connection refused|dial tcp|deadline exceeded|network is unreachable|EOF",
         "The node can't reach the registry of {image}",
-        "correct image.registry (or the host in {value}), or let the nodes reach it",
+        "correct the host in {value}, or let the nodes reach it",
     ),
 )
 

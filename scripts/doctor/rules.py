@@ -356,7 +356,7 @@ def stuck_rollouts(seen: Seen) -> Iterator[Finding]:
         if workload not in seen.workloads():
             continue
         progressing = condition_of(workload, "Progressing") or {}
-        look = seen.command(f"rollout status deployment/{name_of(workload)}")
+        look = seen.command(f"describe deployment {name_of(workload)}")
         if dig(workload, "spec", "paused"):
             resume = seen.command(f"rollout resume deployment/{name_of(workload)}")
             yield Finding("The rollout is paused, and changes don't take effect", place_of(workload), resume, look)

@@ -18,21 +18,21 @@ def obstacles_of(seen: Seen, pod: Object, node: Object) -> Iterator[tuple[str, s
     """Why a node doesn't take a pod, as kind and text; kinds are those that `remedy_for` knows."""
     spec = pod["spec"]
     if not is_ready(node):
-        yield "node", "isn't ready"
+        yield "node", "not ready"
     elif node["spec"].get("unschedulable"):
-        yield "cordon", "is cordoned"
+        yield "cordon", "cordoned"
     for taint in node["spec"].get("taints", []):
         if taint["effect"] == "PreferNoSchedule" or taint["key"].startswith("node.kubernetes.io/"):
             continue
         if not any(_tolerates(toleration, taint) for toleration in spec.get("tolerations", [])):
             plane = taint["key"] in _CONTROL_PLANE
             text = f"{taint['key']}{'=' + taint['value'] if taint.get('value') else ''}:{taint['effect']}"
-            yield ("control plane" if plane else f"taint {text}"), f"has the taint {text}"
+            yield ("control plane" if plane else f"taint {text}"), f"taint {text}"
     labels = node["metadata"].get("labels", {})
     for key, value in spec.get("nodeSelector", {}).items():
         if labels.get(key) != value:
-            has = f"has {key}={labels[key]}" if key in labels else f"has no label {key}"
-            yield f"label {key}={value}", f"{has} and not {value}" if key in labels else has
+            has = f"{key}={labels[key]} and not {value}" if key in labels else f"no label {key}"
+            yield f"label {key}={value}", has
     terms = dig(
         spec,
         "affinity",
@@ -42,7 +42,7 @@ def obstacles_of(seen: Seen, pod: Object, node: Object) -> Iterator[tuple[str, s
         default=[],
     )
     if terms and not any(_matches(term, node) for term in terms):
-        yield "affinity", "doesn't match affinity.nodeAffinity"
+        yield "affinity", "no match for affinity.nodeAffinity"
     offered = dig(node, "status", "allocatable", default={})
     taken = _taken(seen, name_of(node))
     for resource, wanted in requests(spec).items():
@@ -50,9 +50,9 @@ def obstacles_of(seen: Seen, pod: Object, node: Object) -> Iterator[tuple[str, s
         free = total - taken.get(resource, Decimal(0))
         if wanted > free:
             amount = _amount(resource, free), _amount(resource, total)
-            has = f"{amount[0]} of {amount[1]} free" if seen.neighbours and total else f"has {amount[1]}"
+            has = f"{amount[0]} of {amount[1]} free" if seen.neighbours and total else f"there {amount[1]}"
             kind = "none" if not total else "small" if wanted > total else "full"
-            yield f"{kind} {resource}", f"{resource}: wants {_amount(resource, wanted)}, {has}"
+            yield f"{kind} {resource}", f"{resource} wanted {_amount(resource, wanted)}, {has}"
 
 
 def remedy_for(kind: str, seen: Seen) -> str:
@@ -89,7 +89,7 @@ def by_text(texts: Mapping[str, Iterable[str]]) -> list[str]:
     for name, found in texts.items():
         nodes.setdefault(", ".join(found), []).append(name)
     return [
-        f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''} {text}"
+        f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}: {text}"
         for text, names in nodes.items()
     ]
 

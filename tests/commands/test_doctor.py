@@ -154,7 +154,7 @@ PLANE = [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"
 
 def test_gpus_that_no_node_offers_want_a_device_plugin() -> None:
     found = only(seen(deployment(GPU), pending(MESSAGE, GPU), node("w1"), node("w2"), node("plane", taints=PLANE)))
-    assert found.problem == "No node takes the pod: w1, w2 nvidia.com/gpu: wants 2, has 0"
+    assert found.problem == "No node takes the pod: w1, w2: nvidia.com/gpu wanted 2, there 0"
     assert "no node offers nvidia.com/gpu: install its device plugin" in found.remedy
     assert found.look == "kubectl -n llm describe pod llama-1"
 
@@ -162,7 +162,8 @@ def test_gpus_that_no_node_offers_want_a_device_plugin() -> None:
 def test_gpus_that_no_node_has_so_many_of_want_less_parallelism_or_a_larger_node() -> None:
     found = only(seen(deployment(GPU), pending(MESSAGE, GPU), node("w1", offers={"nvidia.com/gpu": "1"}), node("w2")))
     assert (
-        found.problem == "No node takes the pod: w1 nvidia.com/gpu: wants 2, has 1; w2 nvidia.com/gpu: wants 2, has 0"
+        found.problem
+        == "No node takes the pod: w1: nvidia.com/gpu wanted 2, there 1; w2: nvidia.com/gpu wanted 2, there 0"
     )
     assert "lower parallelism" in found.remedy
     assert "device plugin" not in found.remedy
@@ -173,15 +174,15 @@ def test_gpus_that_are_taken_say_how_many_are_free() -> None:
     found = only(
         seen(deployment(GPU), pending(MESSAGE, GPU), node("w1", offers={"nvidia.com/gpu": "2"}), neighbours=(other,)),
     )
-    assert found.problem == "No node takes the pod: w1 nvidia.com/gpu: wants 2, 0 of 2 free"
+    assert found.problem == "No node takes the pod: w1: nvidia.com/gpu wanted 2, 0 of 2 free"
     assert "free some nvidia.com/gpu" in found.remedy
 
 
 @pytest.mark.parametrize(
     ("offers", "problem", "remedy"),
     [
-        ({"memory": "8Gi"}, "w1 memory: wants 16.0Gi, has 8.0Gi", "lower resources.requests.memory"),
-        ({"cpu": "3500m"}, "w1 cpu: wants 4, has 3.5", "lower resources.requests.cpu"),
+        ({"memory": "8Gi"}, "w1: memory wanted 16.0Gi, there 8.0Gi", "lower resources.requests.memory"),
+        ({"cpu": "3500m"}, "w1: cpu wanted 4, there 3.5", "lower resources.requests.cpu"),
     ],
 )
 def test_too_little_memory_or_cpu_names_the_request(offers: dict[str, str], problem: str, remedy: str) -> None:
@@ -193,7 +194,7 @@ def test_too_little_memory_or_cpu_names_the_request(offers: dict[str, str], prob
 def test_a_node_selector_that_no_node_has_names_label_and_what_nodes_have() -> None:
     spec = pod_spec(nodeSelector={"gpu": "h100"})
     found = only(seen(deployment(spec), pending("didn't match", spec), node("w1", {"gpu": "a100"}), node("w2")))
-    assert found.problem == "No node takes the pod: w1 has gpu=a100 and not h100; w2 has no label gpu"
+    assert found.problem == "No node takes the pod: w1: gpu=a100 and not h100; w2: no label gpu"
     assert "correct nodeSelector, or label a node: kubectl label node NODE gpu=h100" in found.remedy
 
 
@@ -202,13 +203,13 @@ def test_an_affinity_that_no_node_has_is_named() -> None:
     required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
     spec = pod_spec(affinity={"nodeAffinity": required})
     found = only(seen(deployment(spec), pending("didn't match", spec), node("w1", {"zone": "c"})))
-    assert found.problem == "No node takes the pod: w1 doesn't match affinity.nodeAffinity"
+    assert found.problem == "No node takes the pod: w1: no match for affinity.nodeAffinity"
 
 
 def test_a_taint_gives_the_toleration_to_write() -> None:
     taint = [{"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}]
     found = only(seen(deployment(), pending("untolerated taint"), node("w1", taints=taint)))
-    assert found.problem == "No node takes the pod: w1 has the taint nvidia.com/gpu=present:NoSchedule"
+    assert found.problem == "No node takes the pod: w1: taint nvidia.com/gpu=present:NoSchedule"
     assert "add to tolerations {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}" in found.remedy
 
 
@@ -234,7 +235,7 @@ def test_a_cordoned_node_is_named() -> None:
     cordoned = node("w1", taints=[{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}])
     cordoned["spec"]["unschedulable"] = True
     found = only(seen(deployment(), pending("1 node(s) were unschedulable"), cordoned))
-    assert found.problem == "No node takes the pod: w1 is cordoned"
+    assert found.problem == "No node takes the pod: w1: cordoned"
     assert "kubectl uncordon" in found.remedy
 
 
