@@ -22,7 +22,11 @@ from harness.objects import Objects
 
 #: This repository and its chart; in an installed wheel there is neither, and a chart must be named.
 ROOT = Path(__file__).resolve().parents[2]
-CHART = ROOT / "charts" / "vllm"
+#: $HARNESS_CHART names a changed copy of it, on which the tests are tried.
+CHART = Path(os.environ.get("HARNESS_CHART") or ROOT / "charts" / "vllm")
+
+#: The oldest Helm that the chart works with.
+OLDEST = (3, 17)
 
 #: Kubernetes version that renders pretend to see; Helm's own default differs from version to version.
 KUBE_VERSION = "1.37.0"
