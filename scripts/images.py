@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from ci.build import host, metrics_server_image, model_image, node_image, programs, vllm_image
+from ci.build import addon_images, host, model_image, node_image, programs, vllm_image
 from scripts.common import VERSIONS, CommandError, UserError, app_version, end_programs, run
 from scripts.progress import say, step
 
@@ -86,8 +86,7 @@ def archive_of(name: str) -> Path:
     builders = {
         VLLM: vllm_image.build,
         model_image.name(): model_image.build,
-        metrics_server_image.NAME: metrics_server_image.build,
-    }
+    } | {name: image.build for name, image in addon_images.BY_NAME.items()}
     return built(builders[name])
 
 

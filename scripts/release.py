@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -43,6 +47,28 @@ class Release:
     def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
         """Run kubectl in the release's namespace."""
         return cluster.kubectl(f"--namespace={self.namespace}", *arguments, stdin=stdin, check=check)
+
+    @contextmanager
+    def forward(self, target: str, port: int) -> Iterator[str]:
+        """`127.0.0.1:PORT` of a port of one pod, as long as that pod lives.
+
+        Args:
+            target: a pod, or what has pods, such as `service/vllm`, of which one is taken.
+            port: of that target.
+        """
+        command = ["kubectl", f"--kubeconfig={cluster.KUBECONFIG}", f"--namespace={self.namespace}"]
+        forward = subprocess.Popen([*command, "port-forward", target, f":{port}"], stdout=subprocess.PIPE, text=True)
+        try:
+            assert forward.stdout
+            address = re.search(r"127\.0\.0\.1:\d+", forward.stdout.readline())
+            if not address:
+                raise UserError(f"kubectl port-forward to {target} ended.")
+            # it writes a line for each connection, which somebody has to read
+            threading.Thread(target=forward.stdout.read, daemon=True).start()
+            yield address[0]
+        finally:
+            forward.terminate()
+            forward.wait()
 
     def create_namespace(self) -> None:
         """Make the namespace, where pods must meet Pod Security "restricted"."""

@@ -2,9 +2,8 @@
 
 import json
 import os
-import re
-import subprocess
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,16 @@ from e2e.ends import Ends
 from kubernetes import client, config
 from pytest_helm_charts.clusters import Cluster
 
-from scripts import cluster, demo, preload
+from scripts import demo, preload
 from scripts.common import CACHE, ROOT
 from scripts.demo import MODEL
 from scripts.load import Report
 from scripts.release import NODE_PORT_VALUES, Release
 
-RELEASE = Release("vllm", "vllm-e2e")
 DELAY_SECONDS = 8  # shorter than the chart's default, as no load balancer has to learn of a change here
 FILES = [ROOT / "values" / "cpu.yaml"]
 _ROWS: list[dict[str, Any]] = []
+_RELEASES: list[Release] = []  # of which a failed test shows all
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,8 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport() -> Generator[None, TestReport, TestReport]:
     report = yield
     if report.failed:
-        folder = RELEASE.collect()
-        report.sections.append(("what was on the cluster", f"describe, events, logs and manifest: {folder}"))
+        for release in _RELEASES:
+            folder = release.collect()
+            report.sections.append((f"{release.name} on the cluster", f"describe, events, logs, manifest: {folder}"))
     return report
 
 
@@ -72,19 +72,39 @@ def values() -> dict[str, Any]:
     return NODE_PORT_VALUES | {"model": model, "drain": {"delaySeconds": DELAY_SECONDS}}
 
 
+@contextmanager
+def fresh(name: str, namespace: str) -> Iterator[Release]:
+    """A release that isn't installed yet, in a namespace that enforces "restricted"; uninstalled in the end."""
+    release = Release(name, namespace)
+    release.create_namespace()
+    release.uninstall()
+    _RELEASES.append(release)
+    try:
+        yield release
+    finally:
+        _RELEASES.remove(release)
+        release.uninstall()
+
+
+@pytest.fixture(scope="module")
+def new_release(request: pytest.FixtureRequest) -> Iterator[Callable[..., Release]]:
+    """Makes releases by name, in a namespace of the stage's own, which end with the test file."""
+    stage = request.path.parent.name
+    with ExitStack() as releases:
+        yield lambda name, namespace=f"vllm-e2e-{stage}": releases.enter_context(fresh(name, namespace))
+
+
 @pytest.fixture(scope="session")
 def release(values: dict[str, Any]) -> Iterator[Release]:
-    """The chart with values/cpu.yaml, installed once and Ready, in a namespace that enforces "restricted"."""
+    """The chart with values/cpu.yaml, installed once and Ready, behind the port on 127.0.0.1."""
     if demo.RELEASE.exists():
         pytest.exit(
             f"The demo's release has the port: `helm -n {demo.RELEASE.namespace} uninstall {demo.RELEASE.name}`."
         )
-    RELEASE.create_namespace()
-    RELEASE.uninstall()
-    RELEASE.install(FILES, values)
-    RELEASE.wait()
-    yield RELEASE
-    RELEASE.uninstall()
+    with fresh("vllm", "vllm-e2e") as release:
+        release.install(FILES, values)
+        release.wait()
+        yield release
 
 
 @pytest.fixture(scope="session")
@@ -108,19 +128,11 @@ def ends(kube_cluster: Cluster, release: Release) -> Iterator[Ends]:
 @pytest.fixture(scope="session")
 def api(release: Release) -> Iterator[httpx.Client]:
     """A client of the release's Service, by a port-forward, which a rollout would end."""
-    command = ["kubectl", f"--kubeconfig={cluster.KUBECONFIG}", f"--namespace={release.namespace}"]
-    forward = subprocess.Popen(
-        [*command, "port-forward", f"service/{release.name}", ":80"], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert forward.stdout
-        address = re.search(r"127\.0\.0\.1:\d+", forward.stdout.readline())
-        assert address, "kubectl port-forward ended"
-        with httpx.Client(base_url=f"http://{address[0]}", timeout=60) as connection:
-            yield connection
-    finally:
-        forward.terminate()
-        forward.communicate()
+    with (
+        release.forward(f"service/{release.name}", 80) as address,
+        httpx.Client(base_url=f"http://{address}", timeout=60) as connection,
+    ):
+        yield connection
 
 
 @pytest.fixture(scope="module")
