@@ -280,7 +280,8 @@ def _lacks(body: Any) -> str:
 
 def _told(name: str, item: Check, findings: Sequence[Finding], blame: _Blame) -> Iterator[Complaint]:
     """The complaints of one check, each once though two versions of Kubernetes have it."""
-    for finding in dict.fromkeys(replace(one, text=_plain(one.text)) for one in findings):
+    told = (replace(one, text=_plain(one.text)) for one in findings)
+    for finding in {(str(one.manifest), one.path, one.text): one for one in told}.values():
         place = ".".join(map(str, finding.path))
         key = ".".join(map(str, blame.path(item, finding)))
         where = f"{finding.manifest} at {place}" if place else str(finding.manifest)

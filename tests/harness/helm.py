@@ -12,7 +12,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,17 +155,18 @@ def _render(arguments: tuple[str, ...], stdin: str, key: str) -> Rendered:
     return Rendered(text, Objects.parse(text), _shown(arguments, stdin))
 
 
-def _kept(arguments: tuple[str, ...], stdin: str, key: str) -> str:
+def _kept(arguments: tuple[str, ...], stdin: str, key: str, ask: Callable[[], str] | None = None) -> str:
     """Helm's output or refusal; kept in $HARNESS_CACHE, where that names a folder, for later runs and other workers."""
     folder = os.environ.get("HARNESS_CACHE")
+    ask = ask or functools.partial(run, arguments, stdin)
     if not folder:
-        return run(arguments, stdin)
+        return ask()
     program = Path(binary()).stat()
     name = hashlib.sha256(json.dumps([stdin, key, program.st_size, program.st_mtime_ns]).encode()).hexdigest()
     file = Path(folder) / name
     if not file.exists():
         try:
-            outcome = {"output": run(arguments, stdin)}
+            outcome = {"output": ask()}
         except HelmError as error:
             outcome = {"refusal": error.text}
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -184,6 +185,23 @@ def lint(values: Path, chart: Path | None = None) -> str:
     arguments = ("lint", str(chart), "--strict", "--kube-version", KUBE_VERSION, "--values", str(values))
     key = f"lint {hashlib.sha256(values.read_bytes()).hexdigest()} {KUBE_VERSION} {digest(chart)}"
     return _kept(arguments, "", key)
+
+
+def lint_log(values: Values, chart: Path, kube_version: str = KUBE_VERSION) -> str:
+    """Return all that `helm lint` writes of a chart with values; what templates `fail` with is in it, and no end.
+
+    It is kept like a render. Raises FileNotFoundError where the chart is not there.
+    """
+    chart = _named(chart)
+    given = values.read_text(encoding="utf-8") if isinstance(values, Path) else json.dumps(values)
+    arguments = ("lint", str(chart), "--kube-version", kube_version, "--values", "-")
+
+    def log() -> str:
+        command = [binary(), *arguments]
+        done = subprocess.run(command, input=given, capture_output=True, text=True, env=_environment(), check=False)
+        return done.stdout + done.stderr
+
+    return _kept(arguments, given, f"lint log {kube_version} {digest(chart)}", log)
 
 
 def notes(*values: Values, chart: Path | None = None, release: str = "test", namespace: str = "models") -> str:

@@ -43,18 +43,21 @@ class Subject:
     minors: tuple[str, ...] = kubernetes_api.SUPPORTED
     #: Kinds of the user's own objects that nobody can look at.
     unknown: frozenset[str] = frozenset()
+    release: str = "test"
+    namespace: str = "models"
 
-    def render(self, *options: str, release: str = "test") -> Rendered:
+    def render(self, *options: str, release: str = "") -> Rendered:
         """Return the values' render; a second one costs nothing."""
         return helm.render(
             *self.layers,
             chart=self.chart,
-            release=release,
+            release=release or self.release,
+            namespace=self.namespace,
             options=(*self.options, *options),
             kube_version=self.kube_version,
         )
 
-    def objects(self, *options: str, release: str = "test") -> Objects:
+    def objects(self, *options: str, release: str = "") -> Objects:
         """Return the objects of a render that can be looked at."""
         every = self.render(*options, release=release).objects
         return Objects(item for item in every if of_chart(item) or item.kind not in self.unknown)
