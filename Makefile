@@ -66,6 +66,10 @@ e2e: $(READY) ## install on the kind cluster, talk to real vLLM, update, delete,
 e2e-lifecycle: $(READY) ## crashes, a wedged engine, warm-up, overload, two API servers, compile cache (about 35 min)
 	@$(PYTHON) -m scripts.tests e2e/lifecycle $(E2E_FLAGS)
 
+.PHONY: e2e-multinode
+e2e-multinode: $(READY) ## one server on two nodes: answers, lost members, rollout, Ray (about 35 min)
+	@$(PYTHON) -m scripts.tests e2e/multinode $(E2E_FLAGS)
+
 ##—— the cluster and what it runs
 .PHONY: tools
 tools: $(READY) ## find or install Helm, kubectl and kind, and say which are used

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ci.build import addon_images
 from ci.build.addon_images import AddonImage
-from scripts import cluster, preload
+from scripts import cluster, crds, preload
 from scripts.common import ROOT, main
 from scripts.progress import step
 
@@ -15,6 +15,16 @@ def metrics_server() -> None:
     with step("Start metrics-server", hint="about 30 s"):
         cluster.kubectl("--namespace=kube-system", "rollout", "status", "deployment/metrics-server", "--timeout=180s")
         cluster.kubectl("wait", "apiservice/v1beta1.metrics.k8s.io", "--for=condition=Available", "--timeout=120s")
+
+
+def leader_worker_set() -> None:
+    """Install LeaderWorkerSet, which keeps the pods of a server of several nodes together; it stays."""
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=crds.manifest("lws"))
+    apply(addon_images.LWS)
+    with step("Start LeaderWorkerSet", hint="about 60 s"):
+        cluster.kubectl(
+            "--namespace=lws-system", "rollout", "status", "deployment/lws-controller-manager", "--timeout=240s"
+        )
 
 
 def apply(*images: AddonImage) -> None:

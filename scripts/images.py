@@ -86,6 +86,7 @@ def archive_of(name: str) -> Path:
     builders = {
         VLLM: vllm_image.build,
         model_image.name(): model_image.build,
+        model_image.even_name(): model_image.build_even,
     } | {name: image.build for name, image in addon_images.BY_NAME.items()}
     return built(builders[name])
 

@@ -54,6 +54,14 @@ def model() -> str | None:
     return f"oci://{model_image.name()}"
 
 
+def even_model() -> str:
+    """The URI of a model whose heads two processes can share, which those of `model` can't."""
+    if cluster.use().images == "registry":
+        return "hf://Qwen/Qwen2.5-0.5B-Instruct"
+    image(model_image.even_name(), "the model with an even number of heads")
+    return f"oci://{model_image.even_name()}"
+
+
 if __name__ == "__main__":
     commands = {"vllm": vllm, "model": model}
     main(commands[sys.argv[1]])

@@ -57,18 +57,21 @@ class Release:
             port: of that target.
         """
         command = ["kubectl", f"--kubeconfig={cluster.KUBECONFIG}", f"--namespace={self.namespace}"]
-        forward = subprocess.Popen([*command, "port-forward", target, f":{port}"], stdout=subprocess.PIPE, text=True)
-        try:
+        command += ["port-forward", target, f":{port}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forward:
             assert forward.stdout
-            address = re.search(r"127\.0\.0\.1:\d+", forward.stdout.readline())
-            if not address:
-                raise UserError(f"kubectl port-forward to {target} ended.")
             # it writes a line for each connection, which somebody has to read
-            threading.Thread(target=forward.stdout.read, daemon=True).start()
-            yield address[0]
-        finally:
-            forward.terminate()
-            forward.wait()
+            reader = threading.Thread(target=forward.stdout.read, daemon=True)
+            try:
+                address = re.search(r"127\.0\.0\.1:\d+", forward.stdout.readline())
+                if not address:
+                    raise UserError(f"kubectl port-forward to {target} ended.")
+                reader.start()
+                yield address[0]
+            finally:
+                forward.terminate()
+                if reader.ident:
+                    reader.join()
 
     def create_namespace(self) -> None:
         """Make the namespace, where pods must meet Pod Security "restricted"."""

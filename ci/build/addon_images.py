@@ -66,5 +66,7 @@ METRICS_SERVER = AddonImage(
     _programs(programs.METRICS_SERVER),
 )
 
+LWS = AddonImage("lws", "registry.k8s.io/lws/lws", ("/cmd",), _programs(programs.LWS))
+
 #: Every add-on's image by its name.
-BY_NAME = {image.name: image for image in (METRICS_SERVER,)}
+BY_NAME = {image.name: image for image in (METRICS_SERVER, LWS)}

@@ -6,7 +6,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from ci.build import archive, vllm_image
+from ci.build import archive, even_heads, vllm_image
 from scripts.common import CACHE, ROOT, VERSIONS, UserError, product, scratch_folder
 from scripts.progress import step
 
@@ -28,6 +28,22 @@ def build() -> Path:
         folder = build_folder()
         check(folder)
         archive.write(target, [archive.Image(name(), folder)])
+    return target
+
+
+def even_name() -> str:
+    """The image of the same model for two processes that share it."""
+    return f"localhost/{_MODEL['name']}-even-heads:{_MODEL['version']}"
+
+
+def build_even() -> Path:
+    """The archive of that image, for `ctr images import`; built when it isn't there."""
+    target = CACHE / "images" / f"{_MODEL['name']}-even-heads-{_MODEL['version']}.tar"
+    if not target.exists():
+        folder = build_folder()
+        with scratch_folder(target) as work:
+            even_heads.pad(folder, work / "model")
+            archive.write(target, [archive.Image(even_name(), work / "model")])
     return target
 
 

@@ -161,7 +161,7 @@ UNREADABLE: dict[str, tuple[bytes, str]] = {
     "10 MB": (b"#" * 10_000_000, "has 9.5 MiB, and a release with its values has room for one"),
     "two documents": (b"replicas: 1\n---\nreplicas: 2\n", "a values file is one: take out the line ---"),
     "a template": (b"model:\n  name: {{ .Values.name }}\n", "a values file is no template"),
-    "too deep": (b"a: " + b"[" * 50_000, "nested too deep"),
+    "too deep": (b"a: " + b"[" * 50_000, "is nested more than 100 deep"),
 }
 
 

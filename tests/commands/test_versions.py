@@ -21,6 +21,12 @@ def test_a_go_module_pins_the_version_that_versions_toml_names(name: str, module
     assert re.findall(rf"{re.escape(line)}(\S+)", text) == [VERSIONS["build"][name]]
 
 
+def test_the_controller_of_groups_is_of_the_version_of_its_custom_resource() -> None:
+    text = (programs.MODULES / "lws" / "go.mod").read_text()
+    (pinned,) = re.findall(r"sigs.k8s.io/lws v(\S+)", text)
+    assert pinned == VERSIONS["addons"]["lws"] == VERSIONS["custom-resources"]["lws"]
+
+
 def test_the_image_locks_the_torch_that_versions_toml_names() -> None:
     lock = (ROOT / "ci/build/vllm/torch-from-pypi.txt").read_text()
     assert re.findall(r"^torch==(\S+)", lock, re.M) == [VERSIONS["vllm"]["torch"]]

@@ -11,6 +11,9 @@ from harness.helm import CHART
 
 KEDA = {"enabled": True, "serverAddress": "http://prometheus:9090"}
 
+#: A server of two nodes.
+GROUP = {"parallelism": {"nodes": 2, "tensor": 2}}
+
 #: A server with one key.
 KEYED = {"apiKey": {"keys": {"main": {"existingSecret": "s", "key": "k"}}}}
 
@@ -71,7 +74,32 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
             ("2 API servers", "engine.args.api-server-count to 1"),
         ),
     ],
-    "multiNode": [({"parallelism": {"nodes": 2}}, ("parallelism.nodes is 2", "set parallelism.nodes to 1"))],
+    "multiNode": [
+        (
+            {"parallelism": {"nodes": 2, "tensor": 3}},
+            ("parallelism.nodes is 2", "the 3 devices", "tensor 3 \u00d7 pipeline 1 \u00d7 data 1 / nodes 2"),
+        ),
+        ({"parallelism": {"nodes": 6, "tensor": 3, "data": 4}}, ("parallelism.data is 4", "parallelism.nodes 6")),
+        (
+            {"parallelism": {"nodes": 2, "data": 2}, "distributed": {"backend": "ray"}},
+            ("parallelism.data is 2", "distributed.backend to mp", "replicas to 2"),
+        ),
+        (
+            {
+                "parallelism": {"nodes": 2, "tensor": 2},
+                "engine": {"args": {"distributed-executor-backend": "ray"}},
+            },
+            ("engine.args.distributed-executor-backend is ray", "set distributed.backend"),
+        ),
+    ],
+    "groupStrategy": [
+        ({**GROUP, "strategy": {"type": "Recreate"}}, ("strategy.type is Recreate", "leave strategy out")),
+        (
+            {**GROUP, "strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}},
+            ("strategy.rollingUpdate.maxUnavailable is 0", "set it to 1, or replicas to 2"),
+        ),
+    ],
+    "leaderWorkerSet": [(GROUP, ("parallelism.nodes is 2", "kubectl apply", "set parallelism.nodes to 1"))],
     "accelerator": [
         ({"accelerator": {"type": "cpu", "perPod": 2}}, ("accelerator.perPod is 2", "cpu")),
         ({"accelerator": {"type": "gaudi"}}, ("accelerator.type is gaudi", "set image.repository")),
@@ -124,7 +152,11 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
         (
             {"podSpec": {"terminationGracePeriodSeconds": 30}, "drain": {"delaySeconds": 5, "timeoutSeconds": 60}},
             ("podSpec.terminationGracePeriodSeconds is 30", "up to 65 s", "leave it out"),
-        )
+        ),
+        (
+            {**GROUP, "distributed": {"workerPodSpec": {"terminationGracePeriodSeconds": 40}}},
+            ("terminationGracePeriodSeconds is 40", "up to 135 s"),
+        ),
     ],
     "pythonPath": [
         ({"engine": {"env": {"PYTHONPATH": None}}}, ("has PYTHONPATH unset or from elsewhere", "in engine.env")),
@@ -155,6 +187,10 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
         (
             {"replicas": 2, "cache": {"compile": {"type": "claim", "size": "5Gi"}}},
             ("may be 2 replicas", "cache.compile is ReadWriteOnce", "[ReadWriteMany]"),
+        ),
+        (
+            {**GROUP, "cache": {"model": {"type": "claim", "size": "5Gi"}}},
+            ("may be 1 replicas of 2 pods", "cache.model is ReadWriteOnce"),
         ),
         (
             {
@@ -315,6 +351,7 @@ EXAMPLES = [(name, values, words) for name, examples in CHECKS.items() for value
 LIVE = {
     "imageVolume": {"options": ("--api-versions", "apiregistration.k8s.io/v1"), "kube_version": "1.34.2"},
     "missingApi": {"options": ("--api-versions", "apiregistration.k8s.io/v1")},
+    "leaderWorkerSet": {"options": ("--api-versions", "apiregistration.k8s.io/v1")},
 }
 
 

@@ -6,6 +6,7 @@ call of `fail`; `helm lint` only logs what `fail` says and goes on, so that one 
 
 from __future__ import annotations
 
+import atexit
 import json
 import re
 import shutil
@@ -24,10 +25,10 @@ _OPENING = re.compile(r"(if|range|with|define)\b")
 
 #: What only a live cluster answers, and what stands for it: running.json for the Deployment, yes for every API.
 LIVE = {
-    re.compile(r'lookup "apps/v1" "Deployment" \.Release\.Namespace \(include "vllm\.fullname" \.\)'): (
+    re.compile(r"lookup \$workload\.\w+ \$workload\.\w+ \.Release\.Namespace \$workload\.name"): (
         '.Files.Get "running.json" | fromJson'
     ),
-    re.compile(r'\.Capabilities\.APIVersions\.Has "apiregistration\.k8s\.io/v1"'): "not false",
+    re.compile(r'[.$][\w.]*\.Has "apiregistration\.k8s\.io/v1"'): "(not false)",
 }
 
 
@@ -112,12 +113,12 @@ def mark_chart(chart: Path, folder: Path, *, live: bool = False) -> dict[str, Br
 
 
 class Reach:
-    """Asks which branches values reach; copies of the chart with markers are kept as long as this object."""
+    """Asks which branches values reach; copies of the chart with markers are kept as long as the program."""
 
     def __init__(self, chart: Path) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="harness-branches-")
-        root = Path(self._folder.name)
-        self._charts = {live: root / str(live) / chart.name for live in (False, True)}
+        self._folder = Path(tempfile.mkdtemp(prefix="harness-branches-"))
+        atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
+        self._charts = {live: self._folder / str(live) / chart.name for live in (False, True)}
         for live, copy in self._charts.items():
             copy.parent.mkdir()
             self._known = mark_chart(chart, copy, live=live)
@@ -139,13 +140,13 @@ class Reach:
         return {self._known[mark] for mark in re.findall(r"\bbranch (\S+#\d+)", text)}
 
     def _copy(self, chart: Path, name: str) -> Path:
-        copy = Path(self._folder.name) / name / chart.name
+        copy = self._folder / name / chart.name
         shutil.rmtree(copy.parent, ignore_errors=True)
         return Path(shutil.copytree(chart, copy))
 
     def _parent(self, chart: Path, alias: str) -> Path:
         """Return a chart of which a chart is the only dependency, under an alias."""
-        parent = Path(self._folder.name) / "parent"
+        parent = self._folder / "parent"
         shutil.rmtree(parent, ignore_errors=True)
         shutil.copytree(chart, parent / "charts" / chart.name)
         metadata = (chart / "Chart.yaml").read_text(encoding="utf-8")

@@ -21,6 +21,9 @@ from harness.refusals import Refusal, refusals
 #: Largest values file in bytes: a release with its values is one Secret, and that holds one MiB.
 LARGEST = 2**20
 
+#: Deepest nesting of a values file that is read, as the library for YAML ends the whole program beyond some.
+DEEPEST = 100
+
 #: Renders that may be spent on the question which of the values are behind a finding; each takes 0.1 s of CPU.
 BLAMES = 20
 
@@ -125,6 +128,8 @@ def _read(file: Path) -> None:
     if raw.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         raise CannotCheckError(f"{file} begins with a byte order mark: save it as plain UTF-8 without one.")
     try:
+        if go_yaml.depth(raw.decode("utf-8")) > DEEPEST:
+            raise CannotCheckError(f"{file} is nested more than {DEEPEST} deep: write it flatter.")
         values = go_yaml.load(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
@@ -133,8 +138,6 @@ def _read(file: Path) -> None:
         raise CannotCheckError(f"{file}{_line(error)}: {_first_line(error)}: leave one of them out.") from None
     except yaml.YAMLError as error:
         raise CannotCheckError(_malformed(file, raw, error)) from None
-    except RecursionError:
-        raise CannotCheckError(f"{file} is nested too deep to be read: write it flatter.") from None
     if values is None:
         raise CannotCheckError(f"{file} holds no values: write some, or {{}} to check the chart's defaults.")
     if not isinstance(values, dict):

@@ -16,7 +16,7 @@ from typing import Any
 from harness import helm, kubernetes_api, names, pod_security, promql, references, vllm_arguments
 from harness.findings import Finding
 from harness.helm import Rendered
-from harness.objects import Container, Manifest, Objects, Step, containers, pod_path, pod_spec
+from harness.objects import Container, Manifest, Objects, Step, containers, pods
 
 #: Release names as long as Helm takes them, one plain and one that no Service may have.
 LONG_NAME = "release" + "-name" * 9 + "s"
@@ -105,7 +105,7 @@ def arguments(subject: Subject) -> list[Finding]:
     raw = [item if isinstance(item, str) else json.dumps(item) for item in given]
     found = []
     for server in servers(subject.objects()):
-        words = server.body["args"]
+        words = vllm_arguments.arguments(server)
         path = (*server.path, "args")
         if words[len(words) - len(raw) :] != raw:
             found.append(Finding(server.manifest, path, "engine.extraArgs are not the last arguments"))
@@ -161,13 +161,9 @@ def start_and_stop(subject: Subject) -> list[Finding]:
     """What keeps a server from starting and stopping as vLLM needs."""
     found = []
     for server in servers(subject.objects()):
-        manifest, pod, body = server.manifest, pod_path(server.manifest), server.body
+        manifest, body = server.manifest, server.body
         writable = {mount["mountPath"] for mount in body["volumeMounts"] if not mount.get("readOnly")}
         environment = {item["name"]: item.get("value") for item in body["env"]}
-        if pod_spec(manifest).get("enableServiceLinks") is not False:
-            found.append(Finding(manifest, (*pod, "enableServiceLinks"), "must be false, or VLLM_PORT may be a URI"))
-        if pod_spec(manifest).get("automountServiceAccountToken") is not False:
-            found.append(Finding(manifest, (*pod, "automountServiceAccountToken"), "must be false"))
         for path in ("/tmp", "/dev/shm", environment.get("HOME")):  # noqa: S108
             if path not in writable:
                 found.append(Finding(manifest, (*server.path, "volumeMounts"), f"the server can't write to {path}"))
@@ -178,6 +174,10 @@ def start_and_stop(subject: Subject) -> list[Finding]:
             found.append(Finding(manifest, (*server.path, "terminationMessagePolicy"), "must show the end of the log"))
         if body["image"].endswith(":latest"):
             found.append(Finding(manifest, (*server.path, "image"), f"{body['image']} may be another one tomorrow"))
+    for pod in (pod for item in subject.objects().servers() if of_chart(item) for pod in pods(item)):
+        for key in ("enableServiceLinks", "automountServiceAccountToken"):
+            if pod.spec.get(key) is not False:
+                found.append(Finding(pod.manifest, (*pod.path, key), "must be false"))
     if not list(servers(subject.objects())):
         found.append(Finding(next(iter(subject.objects())), (), "no container of the chart is vllm"))
     return found

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.objects import Manifest, Objects, containers
+from harness.objects import Manifest, Objects, Pod
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,10 @@ class Peer:
         return {"kubernetes.io/metadata.name": self.namespace, **self.namespace_labels}
 
 
-def reachable_ports(objects: Objects, workload: Manifest, peer: Peer) -> set[int]:
-    """Return the declared TCP ports of the workload's pods to which the peer may connect."""
-    labels = workload.at("spec", "template", "metadata", "labels")
-    declared = [port for container in containers(workload) for port in container.body.get("ports", [])]
-    policies = [policy for policy in objects.of("NetworkPolicy") if _rules_ingress_of(policy, labels)]
+def reachable_ports(objects: Objects, pod: Pod, peer: Peer) -> set[int]:
+    """Return the declared TCP ports of a kind of pod to which the peer may connect."""
+    declared = [port for container in pod.containers() for port in container.body.get("ports", [])]
+    policies = [policy for policy in objects.of("NetworkPolicy") if _rules_ingress_of(policy, pod.labels)]
     return {
         port["containerPort"]
         for port in declared

@@ -11,14 +11,19 @@ from harness import go_yaml
 
 Step = str | int
 
-#: Kinds that make pods, with the path to the pod template's spec.
-POD_SPECS: dict[str, tuple[Step, ...]] = {
-    "Pod": ("spec",),
-    "Deployment": ("spec", "template", "spec"),
-    "StatefulSet": ("spec", "template", "spec"),
-    "DaemonSet": ("spec", "template", "spec"),
-    "Job": ("spec", "template", "spec"),
-    "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
+#: Kinds that make pods, with the path to each of their pod templates and what their controller adds to its labels.
+_LWS = "leaderworkerset.sigs.k8s.io/worker-index"
+TEMPLATES: dict[str, dict[tuple[Step, ...], dict[str, str]]] = {
+    "Pod": {(): {}},
+    "Deployment": {("spec", "template"): {}},
+    "StatefulSet": {("spec", "template"): {}},
+    "DaemonSet": {("spec", "template"): {}},
+    "Job": {("spec", "template"): {}},
+    "CronJob": {("spec", "jobTemplate", "spec", "template"): {}},
+    "LeaderWorkerSet": {
+        ("spec", "leaderWorkerTemplate", "leaderTemplate"): {_LWS: "0"},
+        ("spec", "leaderWorkerTemplate", "workerTemplate"): {_LWS: "1"},
+    },
 }
 
 
@@ -82,6 +87,29 @@ def _descend(value: Any, step: Step) -> Any:
 
 
 @dataclass(frozen=True)
+class Pod:
+    """One kind of pod that an object makes, with the path to its spec and the labels that its pods have."""
+
+    manifest: Manifest
+    path: tuple[Step, ...]
+    labels: dict[str, str]
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The pod's spec."""
+        spec: dict[str, Any] = self.manifest.at(*self.path)
+        return spec
+
+    def containers(self) -> list[Container]:
+        """Every container of the pod, init and ephemeral ones too."""
+        found = []
+        for group in ("initContainers", "containers", "ephemeralContainers"):
+            for body in self.spec.get(group, []):
+                found.append(Container(self.manifest, (*self.path, group, body["name"]), body))
+        return found
+
+
+@dataclass(frozen=True)
 class Container:
     """One container of an object's pod, with the path that leads to it."""
 
@@ -135,28 +163,21 @@ class Objects:
 
     def workloads(self) -> list[Manifest]:
         """Return the objects that make pods."""
-        return [manifest for manifest in self._all if manifest.kind in POD_SPECS]
+        return [manifest for manifest in self._all if manifest.kind in TEMPLATES]
 
     def servers(self) -> list[Manifest]:
         """Return the objects that keep pods running, which leaves out a pod of its own, as `helm test` makes."""
         return [manifest for manifest in self.workloads() if manifest.kind != "Pod"]
 
 
-def pod_path(manifest: Manifest) -> tuple[Step, ...]:
-    """Return the path to the pod's spec in an object that makes pods."""
-    return POD_SPECS[manifest.kind]
-
-
-def pod_spec(manifest: Manifest) -> dict[str, Any]:
-    """Return the pod's spec of an object that makes pods."""
-    spec: dict[str, Any] = manifest.at(*pod_path(manifest))
-    return spec
+def pods(manifest: Manifest) -> list[Pod]:
+    """Every kind of pod that an object makes: one, or the leader and the worker of a group; none for other objects."""
+    return [
+        Pod(manifest, (*path, "spec"), manifest.at(*path).get("metadata", {}).get("labels", {}) | added)
+        for path, added in TEMPLATES.get(manifest.kind, {}).items()
+    ]
 
 
 def containers(manifest: Manifest) -> list[Container]:
-    """Every container of an object that makes pods, init and ephemeral ones too."""
-    found = []
-    for group in ("initContainers", "containers", "ephemeralContainers"):
-        for body in pod_spec(manifest).get(group, []):
-            found.append(Container(manifest, (*pod_path(manifest), group, body["name"]), body))
-    return found
+    """Every container of every kind of pod that an object makes."""
+    return [container for pod in pods(manifest) for container in pod.containers()]

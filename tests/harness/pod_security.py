@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from harness.findings import Finding
-from harness.objects import Container, Manifest, Objects, containers, pod_path, pod_spec
+from harness.objects import Container, Manifest, Objects, Pod, pods
 
 _VOLUMES = frozenset(
     [
@@ -47,11 +47,11 @@ _SELINUX_TYPES = (None, "", "container_t", "container_init_t", "container_kvm_t"
 
 def findings(objects: Objects) -> list[Finding]:
     """Every control of "restricted" that a pod of these objects breaks."""
-    return [finding for manifest in objects.workloads() for finding in _pod(manifest)]
+    return [finding for manifest in objects.workloads() for pod in pods(manifest) for finding in _pod(pod)]
 
 
-def _pod(manifest: Manifest) -> Iterator[Finding]:
-    spec, path = pod_spec(manifest), pod_path(manifest)
+def _pod(pod: Pod) -> Iterator[Finding]:
+    manifest, spec, path = pod.manifest, pod.spec, pod.path
     for key in ("hostNetwork", "hostPID", "hostIPC"):
         if spec.get(key):
             yield Finding(manifest, (*path, key), "must not be true")
@@ -63,7 +63,7 @@ def _pod(manifest: Manifest) -> Iterator[Finding]:
         if sysctl["name"] not in _SYSCTLS:
             yield Finding(manifest, (*path, "securityContext", "sysctls"), f"{sysctl['name']} is not a safe sysctl")
     yield from _context(manifest, (*path, "securityContext"), context)
-    for container in containers(manifest):
+    for container in pod.containers():
         yield from _container(container, context)
 
 

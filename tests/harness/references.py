@@ -7,7 +7,7 @@ from collections.abc import ItemsView, Iterator, Mapping
 from typing import Any
 
 from harness.findings import Finding
-from harness.objects import Manifest, Objects, Step, containers, pod_path, pod_spec
+from harness.objects import Manifest, Objects, Pod, Step, pods
 
 #: Lists that Kubernetes takes for maps, with what makes an item's key.
 _POD_LISTS: dict[str, tuple[str, ...]] = {"volumes": ("name",), "containers": ("name",), "imagePullSecrets": ("name",)}
@@ -68,7 +68,7 @@ def declared_external(values: Any) -> External:
 def findings(objects: Objects, external: External) -> list[Finding]:
     """Every name that leads nowhere, and every selector that does not pick exactly one workload or Service."""
     known = objects.names() | external | {("ServiceAccount", "default")}
-    found = [finding for manifest in objects.workloads() for finding in _pod(manifest, known)]
+    found = [finding for manifest in objects.workloads() for pod in pods(manifest) for finding in _pod(pod, known)]
     for service in objects.of("Service"):
         found += _service(service, objects)
     for kind, path in _SELECTORS.items():
@@ -93,11 +93,13 @@ def _selector(manifest: Manifest, path: tuple[Step, ...], objects: Objects) -> I
     selector = manifest.at(*path, "matchLabels").items()
     if manifest.kind == "ServiceMonitor":
         picked = [item for item in objects.of("Service") if selector <= item.at("metadata", "labels").items()]
-        ports = {port["name"] for item in picked for port in item.at("spec", "ports")}
+        ports: list[set[Any]] = [{port["name"] for port in item.at("spec", "ports")} for item in picked]
     else:
-        picked = _workloads_of(selector, objects)
-        open_ports = [port for item in picked for found in containers(item) for port in found.body.get("ports", [])]
-        ports = {port.get(key) for port in open_ports for key in ("name", "containerPort")}
+        found = _pods_of(selector, objects)
+        picked = _workloads(found)
+        ports = [_open_ports(pod) for pod in found]
+        if manifest.kind == "NetworkPolicy":  # one may be about pods of which only some have the port
+            ports = [set().union(*ports)]
     if len(picked) != 1:
         names = ", ".join(map(str, picked)) or "nothing"
         yield Finding(manifest, path, f"picks {names}, not one")
@@ -107,15 +109,24 @@ def _selector(manifest: Manifest, path: tuple[Step, ...], objects: Objects) -> I
     asked += [port["port"] for rule in spec.get("ingress", []) for port in rule.get("ports", [])]
     asked += [port["number"] for port in spec.get("targetPorts", [])]
     for port in asked:
-        if port not in ports:
+        if not all(port in given for given in ports):
             yield Finding(manifest, ("spec",), f"{picked[0]} has no port {port}")
 
 
-def _workloads_of(selector: ItemsView[str, Any], objects: Objects) -> list[Manifest]:
-    """Everything whose pods a selector picks, a pod of its own too."""
-    labels = [(item, item.at("metadata", "labels")) for item in objects.of("Pod")]
-    labels += [(item, item.at("spec", "template", "metadata", "labels")) for item in objects.servers()]
-    return [item for item, given in labels if selector <= given.items()]
+def _pods_of(selector: ItemsView[str, Any], objects: Objects) -> list[Pod]:
+    """Every kind of pod that a selector picks, a pod of its own too."""
+    return [pod for item in objects.workloads() for pod in pods(item) if selector <= pod.labels.items()]
+
+
+def _workloads(picked: list[Pod]) -> list[Manifest]:
+    """What makes these pods, each once."""
+    return list({str(pod.manifest): pod.manifest for pod in picked}.values())
+
+
+def _open_ports(pod: Pod) -> set[str | int | None]:
+    """Return the names and numbers of the ports of a pod's containers."""
+    given = [port for found in pod.containers() for port in found.body.get("ports", [])]
+    return {port.get(key) for port in given for key in ("name", "containerPort")}
 
 
 def _backends(manifest: Manifest) -> Iterator[tuple[tuple[Step, ...], str, str, str | int | None]]:
@@ -144,14 +155,14 @@ def _ports(kind: str, name: str, objects: Objects) -> set[str | int]:
     return {port[key] for port in objects.one(kind, name).at("spec", "ports") for key in ("name", "port")}
 
 
-def _pod(manifest: Manifest, known: set[tuple[str, str]]) -> Iterator[Finding]:
-    spec, path = pod_spec(manifest), pod_path(manifest)
+def _pod(pod: Pod, known: set[tuple[str, str]]) -> Iterator[Finding]:
+    manifest, spec, path = pod.manifest, pod.spec, pod.path
     volumes = {volume["name"] for volume in spec.get("volumes", [])}
     mounted = set()
     for where, kind, name in _named(spec):
         if (kind, name) not in known:
             yield Finding(manifest, (*path, *where), f"{kind} {name} is not there")
-    for container in containers(manifest):
+    for container in pod.containers():
         for mount in container.body.get("volumeMounts", []):
             mounted.add(mount["name"])
             if mount["name"] not in volumes:
@@ -190,15 +201,15 @@ def _named(spec: dict[str, Any]) -> Iterator[tuple[tuple[Step, ...], str, str]]:
 
 def _service(service: Manifest, objects: Objects) -> Iterator[Finding]:
     selector = service.at("spec", "selector").items()
-    picked = _workloads_of(selector, objects)
+    found = _pods_of(selector, objects)
+    picked = _workloads(found)
     if len(picked) != 1:
         names = ", ".join(map(str, picked)) or "nothing"
         yield Finding(service, ("spec", "selector"), f"picks {names}, not one workload")
         return
-    ports = {port.get("name") for found in containers(picked[0]) for port in found.body.get("ports", [])}
     for port in service.at("spec", "ports"):
         target = port.get("targetPort")
-        if isinstance(target, str) and target not in ports:
+        if isinstance(target, str) and not all(target in _open_ports(pod) for pod in found):
             yield Finding(service, ("spec", "ports", port["name"]), f"{picked[0]} has no port {target}")
 
 
@@ -211,15 +222,14 @@ def repetitions(objects: Objects) -> list[Finding]:
         if key in seen:
             found.append(Finding(manifest, ("metadata", "name"), "another object of the kind has this name"))
         seen.add(key)
-    for manifest in objects.workloads():
-        spec, path = pod_spec(manifest), pod_path(manifest)
-        groups = [(path, spec, _POD_LISTS)]
-        groups += [(container.path, container.body, _CONTAINER_LISTS) for container in containers(manifest)]
+    for pod in [pod for manifest in objects.workloads() for pod in pods(manifest)]:
+        groups = [(pod.path, pod.spec, _POD_LISTS)]
+        groups += [(container.path, container.body, _CONTAINER_LISTS) for container in pod.containers()]
         for where, body, lists in groups:
             for name, keys in lists.items():
                 counts = Counter(tuple(item.get(key) for key in keys) for item in body.get(name, []))
                 for values, count in counts.items():
                     if count > 1:
                         label = " ".join(map(str, values))
-                        found.append(Finding(manifest, (*where, name), f"{label} is there {count} times"))
+                        found.append(Finding(pod.manifest, (*where, name), f"{label} is there {count} times"))
     return found

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.findings import Finding
-from harness.objects import Objects, containers
+from harness.objects import Container, Objects, containers
 
 DATA = Path(__file__).parent / "data"
 
@@ -26,6 +26,9 @@ _NUMBERS = {
     "human_readable_int_or_auto": re.compile(r"auto|-?\d+|\d+[KMGT]|\d+(\.\d+)?[kmgt]"),
 }
 _JSON = frozenset(["loads", "parse_dataclass"])
+
+#: What LeaderWorkerSet sets in each pod of a group, by an example.
+_LEADER_WORKER_SET = {"LWS_LEADER_ADDRESS": "a-0.a-0.models", "LWS_GROUP_SIZE": "2", "LWS_WORKER_INDEX": "1"}
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,20 @@ def parser(version: str) -> Parser:
     return Parser(json.loads((DATA / f"vllm-serve-args-{version}.json").read_text(encoding="utf-8")))
 
 
+def arguments(container: Container) -> list[str]:
+    """Return the arguments as vLLM gets them: Kubernetes fills in $(NAME) from the container's environment.
+
+    What stands in no manifest is filled in by an example.
+    """
+    known = dict(_LEADER_WORKER_SET)
+    for variable in container.body.get("env", []):
+        known[variable["name"]] = variable.get("value", "example")
+    return [
+        re.sub(r"\$\((\w+)\)", lambda found: known.get(found[1], found[0]), argument)
+        for argument in container.body["args"]
+    ]
+
+
 def findings(objects: Objects, version: str) -> list[Finding]:
     """Every argument of a vLLM server that this version would not take."""
     return [
@@ -118,5 +135,5 @@ def findings(objects: Objects, version: str) -> list[Finding]:
         for manifest in objects.workloads()
         for container in containers(manifest)
         if container.body["name"] == "vllm"
-        for problem in parser(version).problems(container.body["args"])
+        for problem in parser(version).problems(arguments(container))
     ]

@@ -231,7 +231,62 @@ def test_a_name_that_leads_nowhere_is_seen(kind: str, change: Change, words: str
 def test_a_selector_that_takes_the_pod_of_helm_test_for_a_server_is_seen() -> None:
     labels = {"app.kubernetes.io/name": "vllm"}
     found = references.findings(broken("Pod", merge("metadata", "labels", **labels)), set())
-    assert "picks Pod/test-test, Deployment/test, not one workload" in str(found[0])
+    assert "picks Deployment/test, Pod/test-test, not one workload" in str(found[0])
+
+
+#: A server of two nodes, with everything that must find its leader.
+GROUP = VALUES | {"parallelism": {"nodes": 2, "tensor": 2}}
+WORKER = ("spec", "leaderWorkerTemplate", "workerTemplate", "spec", "containers", "vllm")
+LEADER = "leaderworkerset.sigs.k8s.io/worker-index"
+
+
+def broken_group(kind: str, name: str, change: Change) -> Objects:
+    """The objects of a server of two nodes with one of them changed."""
+    manifests = [Manifest(item.source, copy.deepcopy(item.body)) for item in helm.render(GROUP).objects]
+    (target,) = [item for item in manifests if (item.kind, item.name) == (kind, name)]
+    change(target)
+    return Objects(manifests)
+
+
+def test_a_group_without_faults_is_clean() -> None:
+    objects = helm.render(GROUP).objects
+    assert not references.findings(objects, set())
+    assert not references.repetitions(objects)
+    assert not pod_security.findings(objects)
+    assert not vllm_arguments.findings(objects, "0.32.0")
+    assert not names.findings(objects)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "change", "words"),
+    [
+        ("Service", "test", drop("spec", "selector", LEADER), "LeaderWorkerSet/test has no port http"),
+        ("PodMonitor", "test", drop("spec", "selector", "matchLabels", LEADER), "has no port http"),
+        ("NetworkPolicy", "test", merge("spec", "podSelector", "matchLabels", **{LEADER: "1"}), "has no port http"),
+        ("Service", "test", merge("spec", "selector", **{LEADER: "2"}), "picks nothing"),
+        ("LeaderWorkerSet", "test", append(*WORKER, "volumeMounts", item={"name": "x", "mountPath": "/x"}), "volume x"),
+        ("ScaledObject", "test", merge("spec", "scaleTargetRef", kind="Deployment"), "Deployment test is not there"),
+    ],
+)
+def test_a_name_that_leads_past_the_leader_is_seen(kind: str, name: str, change: Change, words: str) -> None:
+    found = references.findings(broken_group(kind, name, change), set())
+    assert found
+    assert all(words in str(finding) for finding in found)
+
+
+def test_faults_of_a_worker_are_seen() -> None:
+    insecure = merge(*WORKER, "securityContext", privileged=True)
+    assert "workerTemplate" in str(pod_security.findings(broken_group("LeaderWorkerSet", "test", insecure))[0])
+    twice = append(*WORKER, "env", item={"name": "HOME", "value": "/"})
+    assert "HOME is there 2 times" in str(references.repetitions(broken_group("LeaderWorkerSet", "test", twice))[0])
+    wrong = append(*WORKER, "args", item="--node-ranks=1")
+    (finding,) = vllm_arguments.findings(broken_group("LeaderWorkerSet", "test", wrong), "0.32.0")
+    assert "no flag --node-ranks" in str(finding)
+    unknown = append(*WORKER, "args", item="--block-size=$(NOWHERE)")
+    (finding,) = vllm_arguments.findings(broken_group("LeaderWorkerSet", "test", unknown), "0.32.0")
+    assert "takes a number, not '$(NOWHERE)'" in str(finding)
+    long = merge("metadata", name="a" * 49)
+    assert "of 48 characters" in str(names.findings(broken_group("LeaderWorkerSet", "test", long))[0])
 
 
 def test_an_inference_pool_without_picker_servers_or_their_port_is_seen() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from harness.network_policy import Peer, reachable_ports, selects
 from harness.objects import Manifest, Objects
+from harness.objects import pods as pods_of
 
 LABELS = {"app": "server"}
 NAMED = [{"name": "http", "containerPort": 8000, "protocol": "TCP"}, {"name": "debug", "containerPort": 9000}]
@@ -21,7 +22,7 @@ def reached(*specs: dict[str, Any], peer: Peer = CLIENT) -> set[int]:
         Manifest("-", {"kind": "NetworkPolicy", "metadata": {"name": str(index), "namespace": "here"}, "spec": spec})
         for index, spec in enumerate(specs)
     ]
-    return reachable_ports(Objects([server, *policies]), server, peer)
+    return reachable_ports(Objects([server, *policies]), pods_of(server)[0], peer)
 
 
 def policy(*rules: dict[str, Any], pods: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:

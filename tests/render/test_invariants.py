@@ -22,6 +22,9 @@ Clean = Callable[[Sequence[Finding], Rendered], None]
 #: Selectors may hold nothing that a user or an upgrade can change.
 SELECTOR_LABELS = {"app.kubernetes.io/name", "app.kubernetes.io/instance"}
 
+#: But LeaderWorkerSet's own label, by which the leader of a group is told from its workers.
+LEADER = {"leaderworkerset.sigs.k8s.io/worker-index"}
+
 
 def subject(value_set: ValueSet) -> Subject:
     """A value set as the checks take it."""
@@ -36,11 +39,11 @@ def test_values_keep_what_is_promised_of_any(value_set: ValueSet, rendered: Rend
 def test_selectors_hold_only_name_and_instance(rendered: Rendered) -> None:
     for manifest in rendered.objects:
         if manifest.kind == "Service":
-            assert set(manifest.at("spec", "selector")) == SELECTOR_LABELS, rendered.command
+            assert set(manifest.at("spec", "selector")) - LEADER == SELECTOR_LABELS, rendered.command
         if manifest.kind in ("Deployment", "PodDisruptionBudget", "ServiceMonitor", "PodMonitor", "InferencePool"):
-            assert set(manifest.at("spec", "selector", "matchLabels")) == SELECTOR_LABELS, rendered.command
+            assert set(manifest.at("spec", "selector", "matchLabels")) - LEADER == SELECTOR_LABELS, rendered.command
         if manifest.kind == "NetworkPolicy":
-            assert set(manifest.at("spec", "podSelector", "matchLabels")) == SELECTOR_LABELS, rendered.command
+            assert set(manifest.at("spec", "podSelector", "matchLabels")) - LEADER == SELECTOR_LABELS, rendered.command
 
 
 def test_every_object_stands_in_the_release_namespace_with_its_labels(rendered: Rendered) -> None:
@@ -87,5 +90,5 @@ def test_two_releases_in_a_namespace_share_nothing(value_set: ValueSet, rendered
     assert not rendered.objects.names() & other.objects.names()
     for service in rendered.objects.of("Service"):
         for workload in other.objects.servers():
-            labels = workload.at("spec", "template", "metadata", "labels")
-            assert not service.at("spec", "selector").items() <= labels.items()
+            for pod in pods(workload):
+                assert not service.at("spec", "selector").items() <= pod.labels.items()

@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ class GoneError(Exception):
 
 
 class Hook:
-    """Runs the hook; `during` is called at each of its pauses with the word that the server could read then."""
+    """Runs the hook; `during` is called at each of its pauses with their number."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, word: Path) -> None:
         self.signals: list[tuple[int, int]] = []
@@ -30,8 +30,9 @@ class Hook:
         self._monkeypatch = monkeypatch
         self._word = word
         self.clock = 0.0
+        self.during: Callable[[int], None] | None = None
 
-    def run(self, port: int, delay: float, timeout: float, ends_at: int = 0) -> None:
+    def run(self, *arguments: float, ends_at: int = 0) -> None:
         def kill(process: int, number: int) -> None:
             self.signals.append((process, number))
             if len(self.signals) == ends_at:
@@ -40,11 +41,13 @@ class Hook:
         def sleep(seconds: float) -> None:
             self.clock += seconds
             self.pauses.append((self._word.read_text() if self._word.exists() else "", seconds))
+            if self.during:
+                self.during(len(self.pauses))
 
         self._monkeypatch.setattr(os, "kill", kill)
         self._monkeypatch.setattr(time, "sleep", sleep)
         self._monkeypatch.setattr(time, "monotonic", lambda: self.clock)
-        self._monkeypatch.setattr(sys, "argv", ["-c", str(port), str(delay), str(timeout)])
+        self._monkeypatch.setattr(sys, "argv", ["-c", *map(str, arguments)])
         source = SOURCE.replace('"/tmp/drain"', repr(str(self._word)))
         assert source != SOURCE
         exec(compile(source, "prestop.py", "exec"), {"__name__": "__main__"})  # noqa: S102
@@ -94,3 +97,86 @@ def test_a_loading_pod_does_not_wait_and_is_told_to_stop_until_it_does(hook: Hoo
             hook.run(_port(bound), 15, 120, ends_at=5)
     assert hook.signals == [(1, signal.SIGTERM), (1, signal.SIGINT)] * 2 + [(1, signal.SIGTERM)]
     assert hook.pauses == [("", 2)] * 2
+
+
+# -- in a group
+
+KILL = [(-1, signal.SIGKILL)]
+ASK = [(1, signal.SIGTERM), (1, signal.SIGINT)]
+
+
+@pytest.fixture
+def meeting() -> Iterator[socket.socket]:
+    """The socket of a leader to which its workers stay connected, on every address."""
+    with socket.create_server(("", 0)) as listener:
+        yield listener
+
+
+def _worker(meeting: socket.socket, number: int = 2) -> socket.socket:
+    """A connection of a worker, which has another address than its leader."""
+    return socket.create_connection(("127.0.0.1", _port(meeting)), source_address=(f"127.0.0.{number}", 0))
+
+
+def test_a_leader_with_all_of_its_workers_empties_itself(
+    hook: Hook, server: socket.socket, meeting: socket.socket
+) -> None:
+    with _worker(meeting, 2), _worker(meeting, 3):
+        hook.run(_port(server), 15, 120, _port(meeting), 2)
+    assert hook.pauses == [("leaving", 0.5)] * 30
+    assert not hook.signals
+
+
+@pytest.mark.parametrize("lost_at", [0, 4])
+def test_a_leader_that_loses_a_worker_ends_at_once(
+    hook: Hook, server: socket.socket, meeting: socket.socket, lost_at: int
+) -> None:
+    with _worker(meeting, 2), _worker(meeting, 3) as lost:
+
+        def lose(pause: int) -> None:
+            if pause == lost_at:
+                lost.close()
+
+        hook.during = lose
+        lose(0)
+        with pytest.raises(GoneError):
+            hook.run(_port(server), 15, 120, _port(meeting), 2, ends_at=4)
+    assert hook.pauses == [("leaving", 0.5)] * lost_at + [("close", 2)]
+    assert hook.signals == [*KILL, *ASK, (1, signal.SIGTERM)]
+
+
+def test_a_leaders_own_connection_is_no_worker(hook: Hook, server: socket.socket, meeting: socket.socket) -> None:
+    with socket.create_connection(("127.0.0.1", _port(meeting))), pytest.raises(GoneError):
+        hook.run(_port(server), 15, 120, _port(meeting), 1, ends_at=1)
+    assert hook.signals == KILL
+
+
+def test_a_loading_leader_ends_at_once(hook: Hook, meeting: socket.socket) -> None:
+    with socket.socket() as bound, _worker(meeting):
+        bound.bind(("127.0.0.1", 0))
+        with pytest.raises(GoneError):
+            hook.run(_port(bound), 15, 120, _port(meeting), 1, ends_at=3)
+    assert hook.signals == [*KILL, *ASK]
+    assert not hook.pauses
+
+
+def test_a_worker_works_on_until_its_leader_is_gone(hook: Hook, meeting: socket.socket) -> None:
+    connection = _worker(meeting)
+    leader, _ = meeting.accept()
+
+    def end(pause: int) -> None:
+        if pause == 300:
+            leader.close()
+            connection.close()
+
+    hook.during = end
+    with pytest.raises(GoneError):
+        hook.run(8000, 15, 120, _port(meeting), ends_at=2)
+    assert hook.pauses == [("", 0.5)] * 300
+    assert hook.signals == [*KILL, ASK[0]]
+
+
+def test_a_worker_without_a_leader_ends_at_once(hook: Hook, meeting: socket.socket) -> None:
+    with pytest.raises(GoneError):
+        hook.run(8000, 15, 120, _port(meeting), ends_at=3)
+    assert hook.signals == [*KILL, *ASK]
+    assert not hook.pauses

@@ -9,7 +9,6 @@ from harness.value_sets import overlooked, unset, value_sets
 #: Keys that only one value gets past the checks or Pod Security "restricted", and one that no values file sets.
 FIXED = {
     "x-null",
-    "parallelism.nodes",
     "podSecurityContext.runAsNonRoot",
     "securityContext.allowPrivilegeEscalation",
     "securityContext.capabilities.drop",

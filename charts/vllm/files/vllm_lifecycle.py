@@ -73,6 +73,8 @@ class Lifecycle:
                         TERMINATION_LOG.write_text(reason)
                     message = {"type": "lifespan.startup.failed", "message": reason}
                 else:
+                    with suppress(OSError):
+                        TERMINATION_LOG.write_text("")  # what sitecustomize.py kept was survived
                     self.watching = asyncio.create_task(self.watch(scope["app"].state.server))
             await send(message)
 

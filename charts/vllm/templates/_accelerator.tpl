@@ -33,10 +33,16 @@
 tensor {{ .tensor }} × pipeline {{ .pipeline }} × data {{ .data }}
 {{- end -}}
 {{- with index (.Values.engine.args | default dict) "prefill-context-parallel-size" }} × prefill-context {{ . }}{{ end -}}
+{{- if include "vllm.group" . }} / nodes {{ include "vllm.nodes" . }}{{ end -}}
 {{- end -}}
 
-{{- /* vllm.workers: the number of vLLM's worker processes, one for each device: the product of the parallel sizes. */ -}}
+{{- /* vllm.workers: the number of vLLM's worker processes in each pod, one for each device; a product that the nodes don't divide is refused. */ -}}
 {{- define "vllm.workers" -}}
+{{- div (include "vllm.worldSize" . | int64) (include "vllm.nodes" . | int64) | max 1 -}}
+{{- end -}}
+
+{{- /* vllm.worldSize: the number of vLLM's worker processes of a server, the product of the parallel sizes. */ -}}
+{{- define "vllm.worldSize" -}}
 {{- $prefill := index (.Values.engine.args | default dict) "prefill-context-parallel-size" | default 1 | int64 -}}
 {{- with .Values.parallelism -}}
 {{- mul .tensor .pipeline .data $prefill -}}

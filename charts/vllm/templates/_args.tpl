@@ -83,6 +83,7 @@
   {{- $own = append $own (dict "name" (printf "%s-parallel-size" $size) "value" $value) -}}
   {{- end -}}
 {{- end -}}
+{{- $own = concat $own (include "vllm.groupFlags" . | fromJsonArray) -}}
 {{- with include "vllm.queueLimit" . | int64 -}}
 {{- $own = append $own (dict "name" "max-num-queued-reqs" "value" .) -}}
 {{- end -}}

@@ -8,14 +8,30 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.replicas: the number of servers to write into the Deployment; empty where an autoscaler starts with a new one. Helm makes it 1 where a number that it wrote is missing from the next manifest, so where a Deployment runs already its own count is written over every switch of an autoscaler and while there is one; only no servers at all are not kept, as an HPA would leave them at that. */ -}}
+{{- /* vllm.workloadAnnotations: the annotations of what makes the pods, as a JSON map: which autoscaler owns its count, and for LeaderWorkerSet where a group may run, and that one that isn't whole yet waits for its pods. */ -}}
+{{- define "vllm.workloadAnnotations" -}}
+{{- $annotations := dict -}}
+{{- with include "vllm.autoscaler" . -}}
+{{- $_ := set $annotations "vllm/autoscaler" . -}}
+{{- end -}}
+{{- if include "vllm.group" . -}}
+{{- $_ := set $annotations "leaderworkerset.sigs.k8s.io/experimental-recreate-group-after-start" "true" -}}
+{{- with .Values.distributed.exclusiveTopology -}}
+{{- $_ := set $annotations "leaderworkerset.sigs.k8s.io/exclusive-topology" . -}}
+{{- end -}}
+{{- end -}}
+{{- toRawJson $annotations -}}
+{{- end -}}
+
+{{- /* vllm.replicas: the number of servers, in groups where each has several pods, to write into what makes the pods; empty where an autoscaler starts with a new one. Helm makes it 1 where a number that it wrote is missing from the next manifest, so where one runs already its own count is written over every switch of an autoscaler and while there is one; only no servers at all are not kept, as an HPA would leave them at that. */ -}}
 {{- define "vllm.replicas" -}}
 {{- $autoscaler := include "vllm.autoscaler" . -}}
 {{- $given := .Values.replicas -}}
 {{- with $autoscaler -}}
 {{- $given = (index $.Values.autoscaling .).minReplicas -}}
 {{- end -}}
-{{- $running := lookup "apps/v1" "Deployment" .Release.Namespace (include "vllm.fullname" .) -}}
+{{- $workload := include "vllm.workload" . | fromYaml -}}
+{{- $running := lookup $workload.apiVersion $workload.kind .Release.Namespace $workload.name -}}
 {{- $before := index (($running.metadata).annotations | default dict) "vllm/autoscaler" -}}
 {{- if and $running (or $autoscaler $before) -}}
 {{- $running.spec.replicas | int64 | default (int64 $given) -}}

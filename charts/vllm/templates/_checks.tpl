@@ -1,4 +1,4 @@
-{{- /* vllm.checks: nothing, or a failed render with the message of every check that does not hold. A check is a template vllm.check.NAME that returns one sentence, or nothing where all is well. Beside the usual it gets .pod, the spec of the pod as it is installed, and .server, its container. */ -}}
+{{- /* vllm.checks: nothing, or a failed render with the message of every check that does not hold. A check is a template vllm.check.NAME that returns one sentence, or nothing where all is well. Beside the usual it gets .pod, the spec of the pod that serves as it is installed, .server, its container, and .pods, that pod and where there are workers theirs. */ -}}
 {{- define "vllm.checks" -}}
 {{- $pod := include "vllm.pod" . | fromJson -}}
 {{- $server := dict -}}
@@ -7,7 +7,11 @@
   {{- $server = . -}}
   {{- end -}}
 {{- end -}}
-{{- $context := dict "Values" .Values "Release" .Release "Chart" .Chart "Files" .Files "Capabilities" .Capabilities "flags" .flags "pod" $pod "server" $server -}}
+{{- $pods := list $pod -}}
+{{- if include "vllm.group" . -}}
+{{- $pods = append $pods (include "vllm.asWorker" (list . "vllm.pod") | fromJson) -}}
+{{- end -}}
+{{- $context := dict "Values" .Values "Release" .Release "Chart" .Chart "Files" .Files "Capabilities" .Capabilities "flags" .flags "pod" $pod "pods" $pods "server" $server -}}
 {{- $names := list
   "modelUri"
   "modelTag"
@@ -16,6 +20,8 @@
   "imageVolume"
   "runtimeLora"
   "multiNode"
+  "groupStrategy"
+  "leaderWorkerSet"
   "accelerator"
   "acceleratorCount"
   "quantization"
@@ -160,12 +166,45 @@ model.lora.runtimeUpdates is true, which vLLM refuses with {{ $servers }} API se
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.multiNode: one server runs on one node. */ -}}
+{{- /* vllm.check.multiNode: the devices are divided evenly among the nodes, and nothing is left to guess. */ -}}
 {{- define "vllm.check.multiNode" -}}
-{{- with .Values.parallelism.nodes -}}
-{{- if ne (int64 .) 1 -}}
-parallelism.nodes is {{ . }}, but this release of the chart serves from one node and multi-node groups come later: set parallelism.nodes to 1 and fit tensor × pipeline × data onto one node.
+{{- if include "vllm.group" . -}}
+{{- $nodes := include "vllm.nodes" . | int64 -}}
+{{- $data := .Values.parallelism.data | int64 -}}
+{{- $devices := include "vllm.worldSize" . | int64 -}}
+{{- if mod $devices $nodes -}}
+parallelism.nodes is {{ $nodes }}, which does not divide the {{ $devices }} devices of a server ({{ include "vllm.parallelismSum" . }}): make the product a multiple of the nodes, as sizes are those of the whole server.
+{{ end -}}
+{{- if and (gt $data 1) (mod (max $data $nodes) (min $data $nodes)) -}}
+parallelism.data is {{ $data }} and parallelism.nodes {{ $nodes }}, but vLLM puts whole copies of the model on a node, or spreads one over whole nodes: make one a multiple of the other.
+{{ end -}}
+{{- if and (gt $data 1) (eq .Values.distributed.backend "ray") -}}
+parallelism.data is {{ $data }}, which the chart starts on several nodes only by vLLM's own way: set distributed.backend to mp, or parallelism.data to 1 and replicas to {{ $data }}.
+{{ end -}}
+{{- with index (.Values.engine.args | default dict) "distributed-executor-backend" -}}
+engine.args.distributed-executor-backend is {{ . }}, but on several nodes the chart sets it: leave it out, and set distributed.backend.
+{{ end -}}
 {{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.groupStrategy: groups are replaced as LeaderWorkerSet can. */ -}}
+{{- define "vllm.check.groupStrategy" -}}
+{{- if include "vllm.group" . -}}
+{{- $rolling := (include "vllm.rolloutStrategy" . | fromYaml).rollingUpdateConfiguration -}}
+{{- if eq (.Values.strategy.type | default "") "Recreate" -}}
+strategy.type is Recreate, but servers of several nodes are updated one after the other: leave strategy out.
+{{ end -}}
+{{- if and (eq (include "vllm.minReplicas" .) "1") (has (include "vllm.scalar" $rolling.maxUnavailable) (list "0" "0%")) -}}
+strategy.rollingUpdate.maxUnavailable is 0 with one server of several nodes, for which LeaderWorkerSet makes no surge, so that no update would ever begin: set it to 1, or replicas to 2.
+{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.leaderWorkerSet: a live cluster has what keeps the pods of a group together; offline nobody knows. */ -}}
+{{- define "vllm.check.leaderWorkerSet" -}}
+{{- $has := .Capabilities.APIVersions -}}
+{{- if and (include "vllm.group" .) ($has.Has "apiregistration.k8s.io/v1") (not ($has.Has "leaderworkerset.x-k8s.io/v1")) -}}
+parallelism.nodes is {{ include "vllm.nodes" . }}, but the cluster has no leaderworkerset.x-k8s.io/v1: install LeaderWorkerSet (kubectl apply --server-side -f https://github.com/kubernetes-sigs/lws/releases/download/v0.8.0/manifests.yaml), or set parallelism.nodes to 1.
 {{- end -}}
 {{- end -}}
 
@@ -221,9 +260,16 @@ resources.limits.memory is {{ include "vllm.scalar" $limit }}, but the server ne
 {{- /* vllm.check.gracePeriod: the pod is not killed before its requests are done. */ -}}
 {{- define "vllm.check.gracePeriod" -}}
 {{- $drain := add .Values.drain.delaySeconds .Values.drain.timeoutSeconds -}}
-{{- $given := .pod.terminationGracePeriodSeconds -}}
-{{- if and (not (kindIs "invalid" $given)) (lt (int64 $given) (int64 $drain)) -}}
-podSpec.terminationGracePeriodSeconds is {{ include "vllm.scalar" $given }}, but the drain takes up to {{ $drain }} s (drain.delaySeconds + drain.timeoutSeconds): leave it out, it is computed, or shorten the drain.
+{{- $given := list -}}
+{{- range .pods -}}
+{{- if hasKey . "terminationGracePeriodSeconds" -}}
+{{- $given = append $given (int64 .terminationGracePeriodSeconds) -}}
+{{- end -}}
+{{- end -}}
+{{- range uniq $given -}}
+{{- if lt . (int64 $drain) -}}
+podSpec.terminationGracePeriodSeconds is {{ . }}, but the drain takes up to {{ $drain }} s (drain.delaySeconds + drain.timeoutSeconds): leave it out, it is computed, or shorten the drain.
+{{ end -}}
 {{- end -}}
 {{- end -}}
 
@@ -243,7 +289,11 @@ The server's environment has PYTHONPATH {{ $given.value | default "unset or from
 
 {{- /* vllm.check.volumeSource: a volume has one source, which podSpec adds to instead of replacing. */ -}}
 {{- define "vllm.check.volumeSource" -}}
-{{- range .pod.volumes -}}
+{{- $volumes := list -}}
+{{- range .pods -}}
+{{- $volumes = concat $volumes (.volumes | default list) -}}
+{{- end -}}
+{{- range uniq $volumes -}}
 {{- $sources := omit . "name" | keys | sortAlpha -}}
 {{- if gt (len $sources) 1 -}}
 Volume {{ .name }} of the pod has {{ len $sources }} sources ({{ join ", " $sources }}): in podSpec.volumes, write null for the one to remove, as {{ first $sources }}: null.
@@ -272,10 +322,11 @@ cache.model.type is {{ .Values.cache.model.type }}, but the cache is for what co
 {{- /* vllm.check.claimAccess: several servers share only claims that several nodes can mount. */ -}}
 {{- define "vllm.check.claimAccess" -}}
 {{- $replicas := include "vllm.maxReplicas" . | int64 -}}
-{{- if gt $replicas 1 -}}
+{{- $nodes := include "vllm.nodes" . | int64 -}}
+{{- if gt (mul $replicas $nodes) 1 -}}
 {{- range $name := include "vllm.singleNodeCaches" . | fromJsonArray -}}
 {{- $modes := (index $.Values.cache $name).accessModes -}}
-There may be {{ $replicas }} replicas, but the claim of cache.{{ $name }} is {{ join ", " $modes }}, which one node mounts at a time: set cache.{{ $name }}.accessModes to [ReadWriteMany] with a storage class that has it, or cache.{{ $name }}.type to emptyDir.
+There may be {{ $replicas }} replicas{{ if gt $nodes 1 }} of {{ $nodes }} pods{{ end }}, but the claim of cache.{{ $name }} is {{ join ", " $modes }}, which one node mounts at a time: set cache.{{ $name }}.accessModes to [ReadWriteMany] with a storage class that has it, or cache.{{ $name }}.type to emptyDir.
 {{ end -}}
 {{- end -}}
 {{- end -}}
@@ -453,7 +504,11 @@ engine.extraArgs has "{{ $argument }}", which the chart sets as --{{ . }}: {{ in
 
 {{- /* vllm.check.literalSecrets: secrets come from Secrets, not from values. */ -}}
 {{- define "vllm.check.literalSecrets" -}}
-{{- range $container := concat (.pod.initContainers | default list) (.pod.containers | default list) -}}
+{{- $containers := list -}}
+{{- range .pods -}}
+{{- $containers = concat $containers (.initContainers | default list) (.containers | default list) -}}
+{{- end -}}
+{{- range $container := uniq $containers -}}
 {{- range $container.env -}}
 {{- if and .value (regexMatch "(^|_)(TOKEN|PASSWORD|SECRET|API_KEY|ACCESS_KEY)$" .name) -}}
 {{- if and (eq $container.name "vllm") (hasKey ($.Values.engine.env | default dict) .name) }}engine.env.{{ else }}env of container {{ $container.name }}: {{ end -}}

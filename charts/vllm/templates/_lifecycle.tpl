@@ -8,14 +8,14 @@
 {{- $strategy := include "vllm.strategy" . | fromYaml -}}
 {{- $rolling := $strategy.rollingUpdate | default dict -}}
 {{- $surge := hasKey $rolling "maxSurge" | ternary (include "vllm.scalar" $rolling.maxSurge) "25%" -}}
-{{- if and (eq (include "vllm.maxReplicas" .) "1") (or (eq $strategy.type "Recreate") (has $surge (list "0" "0%"))) -}}
+{{- if and (eq (include "vllm.maxReplicas" .) "1") (or (include "vllm.group" .) (eq $strategy.type "Recreate") (has $surge (list "0" "0%"))) -}}
 true
 {{- end -}}
 {{- end -}}
 
 {{- /* vllm.progressDeadline: the seconds in which one pod must be replaced: the old one drains, the image is pulled, the model loads. */ -}}
 {{- define "vllm.progressDeadline" -}}
-{{- add (include "vllm.gracePeriod" . | int64) .Values.startup.timeoutSeconds 600 -}}
+{{- add (include "vllm.gracePeriod" . | int64) (include "vllm.startSeconds" . | int64) 600 -}}
 {{- end -}}
 
 {{- /* vllm.rolloutTimeout: the seconds that Helm must wait for a whole rollout, pod after pod. */ -}}
@@ -29,6 +29,19 @@ true
 {{- $surge := and (include "vllm.devices" . | int64 | eq 0) (not $alone) -}}
 {{- $rolling := dict "maxSurge" ($surge | ternary "25%" 0) "maxUnavailable" ($surge | ternary 0 1) -}}
 {{- .Values.strategy | default (dict "type" "RollingUpdate" "rollingUpdate" $rolling) | toYaml -}}
+{{- end -}}
+
+{{- /* vllm.maxUnavailablePods: the pods that may be gone by evictions. With one pod its whole group goes, so in groups each server but one counts all of its pods. */ -}}
+{{- define "vllm.maxUnavailablePods" -}}
+{{- with .Values.podDisruptionBudget.maxUnavailable -}}
+{{- if and (include "vllm.group" $) (not (kindIs "string" .)) -}}
+{{- mul (sub . 1) (include "vllm.nodes" $ | int64) | add 1 -}}
+{{- else -}}
+{{- include "vllm.scalar" . -}}
+{{- end -}}
+{{- else -}}
+0
+{{- end -}}
 {{- end -}}
 
 {{- /* vllm.health: the request by which the kubelet asks for the server's health; it takes any certificate. */ -}}
@@ -48,7 +61,7 @@ startupProbe:
   {{- include "vllm.health" . | nindent 2 }}
   periodSeconds: {{ $period }}
   timeoutSeconds: 5
-  failureThreshold: {{ div (add .Values.startup.timeoutSeconds $period -1) $period }}
+  failureThreshold: {{ div (add (include "vllm.startSeconds" . | int64) $period -1) $period }}
 readinessProbe:
   {{- include "vllm.health" . | nindent 2 }}
   periodSeconds: 5
@@ -68,15 +81,21 @@ livenessProbe:
 {{- $arguments := list (include "vllm.scalar" .Values.server.port) -}}
 {{- $arguments = append $arguments (include "vllm.scalar" .Values.drain.delaySeconds) -}}
 {{- $arguments = append $arguments (include "vllm.scalar" .Values.drain.timeoutSeconds) -}}
+{{- if include "vllm.group" . -}}
+{{- $arguments = append $arguments (include "vllm.membersPort" .) -}}
+{{- if not .worker -}}
+{{- $arguments = append $arguments (sub (include "vllm.nodes" . | int64) 1 | toString) -}}
+{{- end -}}
+{{- end -}}
 {{- concat (list "python3" "-I" "-c" (.Files.Get "files/prestop.py")) $arguments | toRawJson -}}
 {{- end -}}
 
-{{- /* vllm.lifecycleFolder: where the server's middleware is mounted; on the server's PYTHONPATH. */ -}}
+{{- /* vllm.lifecycleFolder: where the server's own Python files are mounted; on the server's PYTHONPATH. */ -}}
 {{- define "vllm.lifecycleFolder" -}}
 /etc/vllm-lifecycle
 {{- end -}}
 
-{{- /* vllm.lifecycleFiles: the server's middleware and its settings, name to content, as JSON. */ -}}
+{{- /* vllm.lifecycleFiles: the server's own Python files and their settings, name to content, as JSON. */ -}}
 {{- define "vllm.lifecycleFiles" -}}
 {{- $settings := dict "stallTimeoutSeconds" .Values.server.stallTimeoutSeconds -}}
 {{- with .Values.warmup -}}
@@ -86,5 +105,13 @@ livenessProbe:
 {{- $_ := set $settings "warmup" (dict "path" $path "body" (mergeOverwrite $body (.request.body | default dict))) -}}
 {{- end -}}
 {{- end -}}
-{{- dict "vllm_lifecycle.py" (.Files.Get "files/vllm_lifecycle.py") "settings.json" (toRawJson $settings) | toRawJson -}}
+{{- $files := dict "settings.json" (toRawJson $settings) -}}
+{{- $names := list "vllm_lifecycle.py" "sitecustomize.py" -}}
+{{- if include "vllm.group" . -}}
+{{- $names = append $names "vllm_group.py" -}}
+{{- end -}}
+{{- range $names -}}
+{{- $_ := set $files . ($.Files.Get (print "files/" .)) -}}
+{{- end -}}
+{{- toRawJson $files -}}
 {{- end -}}

@@ -1,7 +1,9 @@
 {{- /* vllm.podPattern: a regular expression of the names of the release's pods. Kubernetes cuts a long name after 58 characters before it adds five of its own. */ -}}
 {{- define "vllm.podPattern" -}}
-{{- $start := printf "%s-" (include "vllm.fullname" .) -}}
-{{- if le (len $start) 47 -}}
+{{- $start := printf "%s-" (include "vllm.workloadName" .) -}}
+{{- if include "vllm.group" . -}}
+{{- $start }}[0-9]+(-[0-9]+)?
+{{- else if le (len $start) 47 -}}
 {{- $start }}[a-z0-9]+-[a-z0-9]{5}
 {{- else -}}
 {{- trunc 58 $start }}[a-z0-9]+(-[a-z0-9]{5})?
@@ -50,9 +52,14 @@ namespace="{{ .Release.Namespace }}",pod=~"{{ include "vllm.podPattern" . }}"
 {{- $values := .Values.metrics.rules -}}
 {{- $name := include "vllm.fullname" . -}}
 {{- $ours := dict "namespace" .Release.Namespace "release" $name -}}
+{{- /* The leaders of groups are the pods of a StatefulSet, which LeaderWorkerSet calls like itself. */ -}}
+{{- $kind := empty (include "vllm.group" .) | ternary "deployment" "statefulset" -}}
+{{- $labels := printf "namespace=%q,%s=%q" .Release.Namespace $kind (include "vllm.workloadName" .) -}}
 {{- $fill := dict
   "$pods" (include "vllm.podMatchers" .)
-  "$deployment" (printf "namespace=%q,deployment=%q" .Release.Namespace $name)
+  "$readyReplicas" (printf "kube_%s_status_replicas_ready{%s}" $kind $labels)
+  "$wantedReplicas" (printf "kube_%s_replicas{%s}" (eq $kind "deployment" | ternary "deployment_spec" $kind) $labels)
+  "$workloadCreated" (printf "kube_%s_created{%s}" $kind $labels)
   "$recorded" (printf "namespace=%q,release=%q" .Release.Namespace $name)
   "$where" (printf "%s in namespace %s" $name .Release.Namespace)
   "$deadline" (include "vllm.progressDeadline" .)

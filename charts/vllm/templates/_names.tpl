@@ -29,7 +29,7 @@
 {{- include "vllm.shorten" (list $name 63) -}}
 {{- end -}}
 
-{{- /* vllm.selectorLabels: the labels by which a Deployment and a Service find the pods; immutable, so only name and instance. */ -}}
+{{- /* vllm.selectorLabels: the labels by which objects find the pods of a release; immutable, so only name and instance. */ -}}
 {{- define "vllm.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "vllm.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
@@ -38,6 +38,16 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- /* vllm.podLabels: the labels of the pods, without anything that changes with the chart's version. */ -}}
 {{- define "vllm.podLabels" -}}
 {{- mergeOverwrite dict (.Values.commonLabels | default dict) (.Values.podLabels | default dict) (include "vllm.selectorLabels" . | fromYaml) | toYaml -}}
+{{- end -}}
+
+{{- /* vllm.podMetadata: labels and annotations of the pods, as YAML. */ -}}
+{{- define "vllm.podMetadata" -}}
+labels:
+  {{- include "vllm.podLabels" . | nindent 2 }}
+{{- with include "vllm.podAnnotations" . | fromYaml }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{- /* vllm.metadata: name, namespace, labels and annotations of an object. Takes a dict of root, and of name, labels, annotations and selector (instead of vllm.selectorLabels) where they differ. */ -}}

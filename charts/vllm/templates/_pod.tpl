@@ -1,8 +1,14 @@
-{{- /* vllm.pod: the spec of a pod that serves the model, with the user's podSpec laid over it, as JSON. It is put together once and kept in .pod, as workloads and checks both need it. */ -}}
+{{- /* vllm.pod: the spec of a pod that serves the model, or in a group leads it, with the user's podSpec laid over it, as JSON; .worker makes it that of a worker. It is put together once and kept in .pod, as workloads and checks both need it. */ -}}
 {{- define "vllm.pod" -}}
 {{- if not .pod -}}
 {{- $spec := include "vllm.computedPod" . | fromYaml -}}
-{{- include "vllm.overlay" (dict "base" $spec "over" (.Values.podSpec | default dict)) -}}
+{{- $overlays := list .Values.podSpec -}}
+{{- if include "vllm.group" . -}}
+{{- $overlays = append $overlays (empty .worker | ternary .Values.distributed.leaderPodSpec .Values.distributed.workerPodSpec) -}}
+{{- end -}}
+{{- range $overlays -}}
+{{- include "vllm.overlay" (dict "base" $spec "over" (. | default dict)) -}}
+{{- end -}}
 {{- $_ := set . "pod" (toRawJson $spec) -}}
 {{- end -}}
 {{- .pod -}}
@@ -70,17 +76,27 @@ containers:
   - name: vllm
     image: {{ include "vllm.image" . | quote }}
     imagePullPolicy: {{ .Values.image.pullPolicy }}
+    {{- if include "vllm.group" . }}
+    command: {{ include "vllm.groupCommand" . }}
+    {{- end }}
     # The image's entrypoint is "vllm serve".
     args: {{ include "vllm.args" . }}
     env: {{ include "vllm.env" . }}
     {{- with .Values.engine.envFrom }}
     envFrom: {{ toRawJson . }}
     {{- end }}
+    {{- if not .worker }}
     ports:
       - name: {{ include "vllm.scheme" . }}
         containerPort: {{ include "vllm.scalar" .Values.server.port }}
         protocol: TCP
+      {{- if include "vllm.group" . }}
+      - name: members
+        containerPort: {{ include "vllm.membersPort" . }}
+        protocol: TCP
+      {{- end }}
     {{- include "vllm.probes" . | nindent 4 }}
+    {{- end }}
     lifecycle:
       preStop:
         exec:

@@ -1,0 +1,63 @@
+"""Python runs this first in each of the server's processes: what ends a start is kept for `kubectl describe pod`.
+
+An engine's error is thousands of lines above the last line of the log, which only says that there was one; and the
+first error, not the last, is the cause. vllm_lifecycle.py empties the file once the server is up.
+"""
+
+import logging
+import multiprocessing.process as processes
+import os
+import sys
+
+TERMINATION_LOG = "/dev/termination-log"
+FATAL = ("failed to start", "fatal error")  # words with which vLLM logs the exception that ends a process
+LIMIT = 1000  # characters of one error; a message may have 4096 bytes in all
+
+
+def reason(error):
+    """One line for an error and for each that led to it."""
+    lines = []
+    while error is not None and len(lines) < 3:
+        text = " ".join(str(error).split())
+        lines.append(f"{type(error).__name__}: {text[:LIMIT]}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n".join(lines)
+
+
+def keep(error):
+    """Write an error down, if it is the container's first and this is a process of the server."""
+    if os.getpid() != 1 and processes.parent_process() is None:
+        return  # something that a person runs beside the server
+    try:
+        if os.path.getsize(TERMINATION_LOG) == 0:
+            with open(TERMINATION_LOG, "w") as file:
+                file.write(reason(error)[: 3 * LIMIT])
+    except OSError:
+        pass  # no such file outside Kubernetes; nothing is worth more than the error itself
+
+
+def watch_log(make=logging.getLogRecordFactory()):
+    """An engine's process logs the error that ends it, and the API server then dies of another."""
+
+    def record(*arguments, **options):
+        made = make(*arguments, **options)
+        if any(words in str(made.msg) for words in FATAL) and made.exc_info and made.exc_info[1]:
+            keep(made.exc_info[1])
+        return made
+
+    logging.setLogRecordFactory(record)
+
+
+def watch_end(show=sys.excepthook):
+    """What nobody caught ends a process; an interruption is a stop and no error."""
+
+    def ended(kind, error, traceback):
+        if isinstance(error, Exception):
+            keep(error)
+        show(kind, error, traceback)
+
+    sys.excepthook = ended
+
+
+watch_log()
+watch_end()

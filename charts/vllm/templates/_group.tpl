@@ -1,0 +1,98 @@
+{{- /* vllm.group: "true" where a server spreads over several pods, a leader and its workers, which LeaderWorkerSet keeps together. */ -}}
+{{- define "vllm.group" -}}
+{{- if gt (int64 .Values.parallelism.nodes) 1 -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.workloadName: the name of what makes the pods. A LeaderWorkerSet's is shorter: it becomes a label of the pods with the number of the group and a hash behind it. */ -}}
+{{- define "vllm.workloadName" -}}
+{{- include "vllm.shorten" (list (include "vllm.fullname" .) (empty (include "vllm.group" .) | ternary 63 48)) -}}
+{{- end -}}
+
+{{- /* vllm.workload: apiVersion, kind and name of what makes the pods, as YAML. */ -}}
+{{- define "vllm.workload" -}}
+{{- if include "vllm.group" . -}}
+apiVersion: leaderworkerset.x-k8s.io/v1
+kind: LeaderWorkerSet
+{{- else -}}
+apiVersion: apps/v1
+kind: Deployment
+{{- end }}
+name: {{ include "vllm.workloadName" . }}
+{{- end -}}
+
+{{- /* vllm.servingLabels: the labels by which requests, scrapes and autoscalers find the pods with an API server: in a group, its leader alone. LeaderWorkerSet gives a leader the last of them. */ -}}
+{{- define "vllm.servingLabels" -}}
+{{- include "vllm.selectorLabels" . }}
+{{- if include "vllm.group" . }}
+leaderworkerset.sigs.k8s.io/worker-index: "0"
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.nodes: the number of pods that each server has. */ -}}
+{{- define "vllm.nodes" -}}
+{{- .Values.parallelism.nodes | int64 | max 1 -}}
+{{- end -}}
+
+{{- /* vllm.membersPort: the port of the leader to which its workers stay connected: vLLM's --master-port, or that of Ray's head. */ -}}
+{{- define "vllm.membersPort" -}}
+{{- eq .Values.distributed.backend "ray" | ternary 6379 29501 -}}
+{{- end -}}
+
+{{- /* vllm.meetingPort: the port of the leader at which the pods of a group meet before vLLM starts. */ -}}
+{{- define "vllm.meetingPort" -}}
+{{- eq .Values.distributed.backend "ray" | ternary (include "vllm.membersPort" .) "29502" -}}
+{{- end -}}
+
+{{- /* vllm.groupFlags: the flags that tell a pod its place in its group, as a JSON list of {name, value}; empty for one pod. Kubernetes fills in $(…), LeaderWorkerSet sets LWS_*. The leader goes by its address, as it opens ports there. */ -}}
+{{- define "vllm.groupFlags" -}}
+{{- $flags := list -}}
+{{- if and (include "vllm.group" .) (eq .Values.distributed.backend "ray") -}}
+{{- $flags = list (dict "name" "distributed-executor-backend" "value" "ray") -}}
+{{- else if include "vllm.group" . -}}
+{{- $flags = list
+  (dict "name" "nnodes" "value" (include "vllm.nodes" .))
+  (dict "name" "node-rank" "value" (empty .worker | ternary "0" "$(LWS_WORKER_INDEX)"))
+  (dict "name" "master-addr" "value" (empty .worker | ternary "$(VLLM_HOST_IP)" "$(LWS_LEADER_ADDRESS)"))
+  (dict "name" "master-port" "value" (include "vllm.membersPort" .))
+-}}
+{{- if .worker -}}
+{{- $flags = append $flags (dict "name" "headless" "value" true) -}}
+{{- end -}}
+{{- end -}}
+{{- toRawJson $flags -}}
+{{- end -}}
+
+{{- /* vllm.groupCommand: the command that starts vLLM when all pods of the group are there, as a JSON list; vLLM's arguments follow it. */ -}}
+{{- define "vllm.groupCommand" -}}
+{{- $program := printf "%s/vllm_group.py" (include "vllm.lifecycleFolder" .) -}}
+{{- with .Values.distributed -}}
+{{- list "python3" "-I" $program .backend (include "vllm.scalar" .joinTimeoutSeconds) (include "vllm.meetingPort" $) | toRawJson -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.startSeconds: the seconds in which a server must be ready: in a group its pods wait for each other first. */ -}}
+{{- define "vllm.startSeconds" -}}
+{{- add .Values.startup.timeoutSeconds (empty (include "vllm.group" .) | ternary 0 .Values.distributed.joinTimeoutSeconds) -}}
+{{- end -}}
+
+{{- /* vllm.asWorker: what a template says of a worker, which has no API server: its values are without what only that has use for. Takes a list of root and the template's name. */ -}}
+{{- define "vllm.asWorker" -}}
+{{- $root := first . -}}
+{{- $values := deepCopy $root.Values -}}
+{{- $_ := set $values.server "apiKey" (dict "keys" dict) -}}
+{{- $_ := set $values.server "tls" dict -}}
+{{- $_ := set $values.engine "args" (omit ($values.engine.args | default dict) "api-server-count" "enable-ssl-refresh") -}}
+{{- $_ := set $values.metrics "scrapeAnnotations" (dict "enabled" false) -}}
+{{- include (last .) (dict "Values" $values "Release" $root.Release "Chart" $root.Chart "Files" $root.Files "Capabilities" $root.Capabilities "flags" $root.flags "worker" true) -}}
+{{- end -}}
+
+{{- /* vllm.rolloutStrategy: the LeaderWorkerSet's strategy, as YAML: one group goes before its successor comes, unless the user gives it room. */ -}}
+{{- define "vllm.rolloutStrategy" -}}
+{{- $rolling := dict "maxSurge" 0 "maxUnavailable" 1 -}}
+{{- include "vllm.overlay" (dict "base" $rolling "over" (.Values.strategy.rollingUpdate | default dict)) -}}
+type: RollingUpdate
+rollingUpdateConfiguration:
+  {{- toYaml $rolling | nindent 2 }}
+{{- end -}}

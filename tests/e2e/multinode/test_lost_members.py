@@ -1,0 +1,136 @@
+"""One server on two nodes answers, and is there again after any of its pods was lost."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import httpx
+import pytest
+from e2e.conftest import FILES
+from e2e.multinode.groups import await_groups, group_values, identities, leaders, workers
+
+from scripts import addons, preload
+from scripts.demo import MODEL
+from scripts.release import Release
+
+#: As long as Helm takes it: LeaderWorkerSet's name, which becomes a label of its pods, must be shorter.
+LONG_NAME = "a-release-whose-name-is-as-long-as-helm-takes-a-names"
+assert len(LONG_NAME) == 53
+#: Ends every process of a container but process 1, as a fault of the machine would.
+KILL = "import os, signal; os.kill(-1, signal.SIGKILL)"
+Record = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def values() -> dict[str, Any]:
+    addons.leader_worker_set()
+    return group_values(preload.even_model())
+
+
+@pytest.fixture(scope="module")
+def release(new_release: Callable[..., Release], values: dict[str, Any]) -> Release:
+    """One group."""
+    release = new_release(LONG_NAME)
+    release.install(FILES, values)
+    await_groups(release)
+    return release
+
+
+def _answer(release: Release) -> str:
+    question = {"role": "user", "content": "What is the capital of France?"}
+    body = {"model": MODEL, "messages": [question], "max_tokens": 20, "temperature": 0}
+    with release.forward(f"service/{release.name}", 80) as address:
+        answer = httpx.post(f"http://{address}/v1/chat/completions", json=body, timeout=120)
+    return str(answer.raise_for_status().json()["choices"][0]["message"]["content"])
+
+
+def _name(pod: dict[str, Any]) -> str:
+    return str(pod["metadata"]["name"])
+
+
+def test_two_pods_on_two_nodes_answer_as_one(release: Release, record: Record) -> None:
+    (leader,), (worker,) = leaders(release), workers(release)
+    assert leader["spec"]["nodeName"] != worker["spec"]["nodeName"]
+    assert "Paris" in _answer(release)
+    for pod in (leader, worker):
+        said = release.kubectl("logs", _name(pod))
+        assert "Group: all pods are there" in said
+    assert "headless multiproc executor" in release.kubectl("logs", _name(worker))
+    record("group of 2 pods started", ready_after=f"{_start_seconds(leader):.0f} s")
+
+
+def _start_seconds(leader: dict[str, Any]) -> float:
+    """Seconds from the creation of a leader to Ready, as the API server has them."""
+    (ready,) = [c for c in leader["status"]["conditions"] if c["type"] == "Ready"]
+    times = [datetime.fromisoformat(t) for t in (leader["metadata"]["creationTimestamp"], ready["lastTransitionTime"])]
+    return (times[1] - times[0]).total_seconds()
+
+
+def test_helm_test_passes_for_a_group(release: Release) -> None:
+    assert "Succeeded" in release.helm("test", release.name, "--timeout", "300s")
+
+
+def _renewed(release: Release, event: str, lose: Callable[[], object], record: Record) -> None:
+    """Lose a pod of the only group, and wait until it serves again."""
+    before = identities(release)
+    lost = time.monotonic()
+    lose()
+    await_groups(release, without=before)
+    seconds = time.monotonic() - lost
+    (leader,) = leaders(release)
+    record(event, ready_again_after=f"{seconds:.0f} s", of_which_the_start=f"{_start_seconds(leader):.0f} s")
+    assert "Paris" in _answer(release)
+
+
+@pytest.mark.parametrize("member", ["worker", "leader"])
+def test_a_group_is_renewed_when_a_member_breaks(release: Release, member: str, record: Record) -> None:
+    (pod,) = {"leader": leaders, "worker": workers}[member](release)
+    _renewed(
+        release,
+        f"processes of the {member} killed",
+        lambda: release.kubectl("exec", _name(pod), "--", "python3", "-c", KILL, check=False),
+        record,
+    )
+
+
+@pytest.mark.parametrize("member", ["leader", "worker"])
+def test_a_group_is_renewed_when_a_member_is_deleted(release: Release, member: str, record: Record) -> None:
+    (pod,) = {"leader": leaders, "worker": workers}[member](release)
+    _renewed(release, f"{member} deleted", lambda: release.kubectl("delete", "pod", _name(pod), "--wait=false"), record)
+
+
+def _last_message(release: Release, index: int) -> str:
+    """What the first container of a pod said that ended, by the pod's place in its group."""
+    deadline = time.monotonic() + 300
+    while True:
+        for pod in (workers if index else leaders)(release):
+            for status in pod["status"].get("containerStatuses", []):
+                for state in (status["state"], status["lastState"]):
+                    if ended := state.get("terminated"):
+                        return str(ended.get("message", ""))
+        assert time.monotonic() < deadline, "no container has ended in 5 minutes"
+        time.sleep(0.5)
+
+
+def test_a_leader_says_which_pod_never_came(
+    new_release: Callable[..., Release], values: dict[str, Any], record: Record
+) -> None:
+    release = new_release("never")
+    nowhere = {"nodeSelector": {"example.com/no-such-label": "true"}}
+    release.install(FILES, values | {"distributed": {"joinTimeoutSeconds": 15, "workerPodSpec": nowhere}})
+    message = _last_message(release, 0)
+    record("worker never scheduled", reason=message.strip())
+    assert "After 15 s 1 of 2 pods are there, without never-0-1: see kubectl describe pod." in message
+    # and that one says why
+    assert "didn't match Pod's node affinity/selector" in release.kubectl("describe", "pod", "never-0-1")
+
+
+def test_an_image_without_ray_says_so(
+    new_release: Callable[..., Release], values: dict[str, Any], record: Record
+) -> None:
+    release = new_release("rayless")
+    release.install([*FILES], values | {"distributed": {"backend": "ray"}})
+    message = _last_message(release, 1)
+    record("distributed.backend ray, image without Ray", reason=message.strip())
+    assert "The image has no Ray" in message

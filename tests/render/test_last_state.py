@@ -1,0 +1,100 @@
+"""files/sitecustomize.py: the error that ends a server stands where `kubectl describe` shows it."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import multiprocessing.process
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from harness import helm
+
+Kept = Callable[[], str]
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The module in a process that is one of the server's, with a file of its own to write to."""
+    factory, hook = logging.getLogRecordFactory(), sys.excepthook
+    monkeypatch.setattr(multiprocessing.process, "parent_process", lambda: SimpleNamespace(name="MainProcess"))
+    spec = importlib.util.spec_from_file_location("chart_sitecustomize", helm.CHART / "files" / "sitecustomize.py")
+    assert spec
+    assert spec.loader
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    (tmp_path / "termination-log").touch()
+    monkeypatch.setattr(loaded, "TERMINATION_LOG", str(tmp_path / "termination-log"))
+    yield loaded
+    logging.setLogRecordFactory(factory)
+    sys.excepthook = hook
+
+
+@pytest.fixture
+def kept(module: ModuleType) -> Kept:
+    """What the file says."""
+    return lambda: Path(module.TERMINATION_LOG).read_text(encoding="utf-8")
+
+
+def _log(message: str, error: Exception) -> None:
+    try:
+        raise error
+    except Exception:
+        logging.getLogger("vllm").exception(message)
+
+
+def _end(error: Exception) -> None:
+    try:
+        raise error
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+
+
+def test_the_engines_error_is_kept_and_not_what_it_led_to(kept: Kept) -> None:
+    _log("EngineCore failed to start.", ValueError("No available memory\nfor the cache blocks"))
+    _end(RuntimeError("Engine core initialization failed. See root cause above."))
+    assert kept() == "ValueError: No available memory for the cache blocks"
+
+
+def test_an_error_nobody_caught_is_kept_with_its_cause(kept: Kept) -> None:
+    error = OSError("no-such/model is not a local folder")
+    error.__cause__ = FileNotFoundError("config.json")
+    _end(error)
+    assert kept() == "OSError: no-such/model is not a local folder\nFileNotFoundError: config.json"
+
+
+def test_an_error_that_ends_nothing_is_not_kept(kept: Kept) -> None:
+    _log("Invocation of add_lora method failed", ValueError("rank too high"))
+    assert kept() == ""
+
+
+def test_a_stop_is_no_error(module: ModuleType, kept: Kept) -> None:
+    shown = []
+    module.watch_end(show=lambda *error: shown.append(error))
+    sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert shown
+    assert kept() == ""
+
+
+def test_what_a_person_runs_beside_the_server_is_not_kept(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multiprocessing.process, "parent_process", lambda: None)
+    _end(ValueError("mine"))
+    assert kept() == ""
+
+
+def test_a_long_error_is_cut(kept: Kept) -> None:
+    _end(ValueError("x" * 5000))
+    assert 900 < len(kept()) < 1100
+
+
+def test_a_machine_without_the_file_shows_the_error_as_ever(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TERMINATION_LOG", "/no/such/file")
+    shown = []
+    module.watch_end(show=lambda *error: shown.append(error))
+    _end(ValueError("mine"))
+    assert shown
