@@ -119,7 +119,7 @@ def _sample(every: list[Mutant]) -> list[Mutant]:
     size = os.environ.get("SAMPLE") or str(len(every))
     if not size.isdigit():
         raise UserError(f"SAMPLE is {size}: write a number of mutants, as SAMPLE=100.")
-    return random.Random(0).sample(every, min(int(size), len(every)))
+    return random.Random(0).sample(every, min(int(size), len(every)))  # noqa: S311
 
 
 def _meets(mutant: Mutant, branches: list[Branch], reached: set[Branch]) -> bool:
@@ -163,10 +163,10 @@ def _tell(outcome: dict[Mutant, str]) -> None:
     for mutant, seen in outcome.items():
         if seen != STILLBORN:
             by_file[mutant.file].append(seen)
-    for file, seen in sorted(by_file.items()):
-        dead = sum(item != ALIVE for item in seen)
-        print(f"{file:32} {dead:4} of {len(seen):4}  {dead / len(seen):6.1%}")
-    every = [item for seen in by_file.values() for item in seen]
+    for file, fates in sorted(by_file.items()):
+        dead = sum(item != ALIVE for item in fates)
+        print(f"{file:32} {dead:4} of {len(fates):4}  {dead / len(fates):6.1%}")
+    every = [item for fates in by_file.values() for item in fates]
     dead = sum(item != ALIVE for item in every)
     print(f"{'all':32} {dead:4} of {len(every):4}  {dead / max(1, len(every)):6.1%}")
     alive = [mutant for mutant, seen in outcome.items() if seen == ALIVE]

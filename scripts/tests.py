@@ -1,4 +1,4 @@
-"""`make test`, `make test-all`, `make coverage`, `make test-rules`, `make e2e`: pytest with the project's own programs and cluster."""
+"""`make test`, `test-all`, `coverage`, `test-rules`, `e2e`: pytest with the project's own programs and cluster."""
 
 from __future__ import annotations
 

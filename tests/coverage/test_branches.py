@@ -30,11 +30,11 @@ OTHERS = [
 
 
 def mistakes() -> list[Case]:
-    """The examples of each check, with the cluster that some need."""
+    """The examples of each check under its name and their number, with the cluster that some need."""
     live = {name: given.get("kube_version", helm.KUBE_VERSION) for name, given in messages.LIVE.items()}
     return [
-        Case(f"a mistake for {name}", values, str(live.get(name, helm.KUBE_VERSION)), live=name in live)
-        for name, values, _ in messages.EXAMPLES
+        Case(f"{name} {index}", values, str(live.get(name, helm.KUBE_VERSION)), live=name in live)
+        for index, (name, values, _) in enumerate(messages.EXAMPLES)
     ]
 
 
@@ -48,7 +48,7 @@ def left(reach: Reach) -> list[Branch]:
     """The branches that nothing reaches; mistakes are only looked at for what no value set reaches."""
     found = {item.name: reach.of(Case(item.name, item.path)) for item in value_sets()}
     for case in (*OTHERS, *mistakes()):
-        check = case.name.removeprefix("a mistake for ")
+        check = case.name.split()[0]
         wanted = unreached(reach.branches, found)
         if case in OTHERS or any(branch.helper == f"vllm.check.{check}" for branch in wanted):
             found[case.name] = reach.of(case)
@@ -88,7 +88,9 @@ def test_a_marker_stands_in_each_branch_and_keeps_the_trimming() -> None:
         't.yaml: else of if eq . "}}"',
         "t.yaml: else of range .items",
     ]
-    assert '{{- if .x -}}{{ fail "branch t.yaml#1" -}}\ntext\n{{- else }}{{ fail "branch t.yaml#2" }}{{- end -}}' in text
+    assert (
+        '{{- if .x -}}{{ fail "branch t.yaml#1" -}}\ntext\n{{- else }}{{ fail "branch t.yaml#2" }}{{- end -}}' in text
+    )
 
 
 def test_a_branch_is_seen_where_it_is_reached_and_only_there(tmp_path: Path) -> None:

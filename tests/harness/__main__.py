@@ -60,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     own = helm.CHART if (helm.CHART / "Chart.yaml").is_file() else None
     told.add_argument("--chart", type=Path, default=own, required=own is None, help="the chart's folder")
-    told.add_argument("-f", "--values", action="append", default=[], metavar="FILE", help="a values file; later ones win")
+    told.add_argument(
+        "-f", "--values", action="append", default=[], metavar="FILE", help="a values file; later ones win"
+    )
     told.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a value, as Helm takes it")
     told.add_argument("--kube-version", metavar="VERSION", help="one Kubernetes instead of the oldest and the newest")
     told.add_argument("--junit", type=Path, metavar="FILE", help="where to write the result for a CI system")
@@ -99,7 +101,7 @@ def _write_junit(file: Path, title: str, report: Report | None, error: str = "")
         complaints[complaint.check].append(complaint)
     failures = sum(map(bool, complaints.values()))
     counts = {"tests": str(len(checks)), "failures": str(failures), "errors": str(int(bool(error)))}
-    suite = Xml.Element("testsuite", name=_xml(title), **counts)
+    suite = Xml.Element("testsuite", {"name": _xml(title), **counts})
     for name, says in checks.items():
         case = Xml.SubElement(suite, "testcase", classname="harness.check", name=says)
         if error:

@@ -44,7 +44,9 @@ class Branch:
 
     def __str__(self) -> str:
         number = f" ({self.number})" if self.number > 1 else ""
-        return f"{self.file} {self.helper}: {self.words}{number}" if self.helper else f"{self.file}: {self.words}{number}"
+        return (
+            f"{self.file} {self.helper}: {self.words}{number}" if self.helper else f"{self.file}: {self.words}{number}"
+        )
 
 
 @dataclass(frozen=True)
@@ -102,13 +104,15 @@ def marked(file: str, text: str) -> tuple[str, list[Branch]]:
 def mark_chart(chart: Path, folder: Path, *, live: bool = False) -> dict[str, Branch]:
     """Copy a chart into a folder, with a marker in each branch of its templates; returns the branches by marker."""
     shutil.copytree(chart, folder)
-    found = {}
+    found: dict[str, Branch] = {}
     for path in sorted((folder / "templates").iterdir()):
         text, branches = marked(path.name, path.read_text(encoding="utf-8"))
         for pattern, stand_in in LIVE.items() if live else ():
             text = pattern.sub(stand_in, text)
         path.write_text(text, encoding="utf-8")
         found |= {f"{path.name}#{index}": branch for index, branch in enumerate(branches)}
+    if live:
+        (folder / "running.json").write_text("{}", encoding="utf-8")
     return found
 
 

@@ -25,7 +25,7 @@ LARGEST = 2**20
 DEEPEST = 100
 
 #: Renders that may be spent on the question which of the values are behind a finding; each takes 0.1 s of CPU.
-BLAMES = 20
+BLAMES = 30
 
 #: A chart that shows its values as Helm merges them from files and --set.
 _MERGED = '{"apiVersion": "v1", "kind": "Values", "metadata": {"name": "values"}, "values": {{ toRawJson .Values }}}'
@@ -87,7 +87,7 @@ def check(
     options = tuple(word for item in sets for word in ("--set", item))
     values = _merged(files, options)
     layers: tuple[helm.Values, ...] = tuple(files) or ({},)
-    minors = (minor,) if minor else kubernetes_api.SUPPORTED
+    minors: tuple[str, ...] = (minor,) if minor else kubernetes_api.SUPPORTED
     subject = Subject(values, layers, chart, options, kube_version or helm.KUBE_VERSION, minors)
     shown = ".".join(map(str, helm.version()))
     version = f"vLLM {subject.vllm}, Helm {shown}, Kubernetes {' and '.join(minors)}"
@@ -95,8 +95,8 @@ def check(
         rendered = subject.render()
     except HelmError as error:
         found = tuple(_refused(error, subject, chart))
-        left_out = ("what the values would make, as Helm refuses them",)
-        return Report(found, _BEFORE, left_out, version, error.command)
+        unseen = ("what the values would make, as Helm refuses them",)
+        return Report(found, _BEFORE, unseen, version, error.command)
     except yaml.YAMLError as error:
         raise CannotCheckError(
             f"What these values make is no YAML ({_first_line(error)}): look for texts with line ends and colons."
@@ -248,8 +248,8 @@ def _complaints(subject: Subject) -> tuple[tuple[Complaint, ...], tuple[str, ...
     """Return what every check says of a render, and which objects none could look at."""
     for manifest in subject.render().objects:
         if lacking := _lacks(manifest.body):
-            wrong = f"an object in it has no {lacking}"
-            return (Complaint("kubernetes", "extraObjects", wrong, f"write its {lacking}"),), ()
+            wrong = f"an object in it has no {lacking} that is a text"
+            return (Complaint("kubernetes", "extraObjects", wrong, f"write its {lacking}, in quotation marks"),), ()
     strangers = [
         manifest
         for manifest in subject.render().objects
@@ -308,22 +308,29 @@ class _Blame:
 
     def path(self, item: Check, finding: Finding) -> tuple[Step, ...]:
         """Return the keys that lead to what causes a finding; none where that isn't one part of the values."""
-        values, path = self._subject.values, ()
+        values = self._subject.values
+        path: tuple[Step, ...] = ()
         if not self._gone(item, finding, {}):
             return ()
         part: Any = values
-        while isinstance(part, dict | list) and part and not (isinstance(part, list) and len(part) == 1):
-            steps = list(part) if isinstance(part, dict) else list(range(len(part)))
-            while len(steps) > 1:
-                half, rest = steps[: len(steps) // 2], steps[len(steps) // 2 :]
-                if self._gone(item, finding, _without(values, path, half)):
-                    steps = half
-                elif self._gone(item, finding, _without(values, path, rest)):
-                    steps = rest
-                else:
-                    return path
-            path, part = (*path, steps[0]), part[steps[0]]
+        while isinstance(part, dict | list) and part:
+            below: dict[Step, Any] = part if isinstance(part, dict) else dict(enumerate(part))
+            step = self._cause(item, finding, path, list(below))
+            if step is None:
+                break
+            path, part = (*path, step), below[step]
         return path
+
+    def _cause(self, item: Check, finding: Finding, path: tuple[Step, ...], steps: list[Step]) -> Step | None:
+        """Return the step below a path without which the finding is gone; none where it takes several, or none."""
+        values, every = self._subject.values, steps
+        while len(steps) > 1:
+            half, rest = steps[: len(steps) // 2], steps[len(steps) // 2 :]
+            steps = half if self._gone(item, finding, _without(values, path, half)) else rest
+        if self._gone(item, finding, _without(values, path, steps)):
+            return steps[0]
+        # halves may lack what the rest needs, as an object its kind
+        return next((step for step in every if self._gone(item, finding, _without(values, path, [step]))), None)
 
     def _gone(self, item: Check, finding: Finding, values: dict[str, Any]) -> bool:
         if not self._left:

@@ -1,6 +1,6 @@
 """Says what must hold for any values, so that the tests of the chart and a check of a user's values ask the same.
 
-Each statement is a `Check` in CHECKS: what it says, the function that finds where it does not hold, and what to do then.
+Each statement is a `Check` in CHECKS: what it says, what finds where it does not hold, and what to do then.
 What only the chart's author can break is stated in tests/render/test_invariants.py alone.
 """
 
@@ -111,9 +111,7 @@ def arguments(subject: Subject) -> list[Finding]:
             found.append(Finding(server.manifest, path, "engine.extraArgs are not the last arguments"))
         elif not server.body["image"].endswith(f":v{subject.vllm}"):
             words = words[: len(words) - len(raw)]
-        found += [
-            Finding(server.manifest, path, text) for text in vllm_arguments.parser(subject.vllm).problems(words)
-        ]
+        found += [Finding(server.manifest, path, text) for text in vllm_arguments.parser(subject.vllm).problems(words)]
     return found
 
 

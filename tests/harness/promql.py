@@ -246,6 +246,8 @@ def findings(objects: Objects, version: str) -> list[Finding]:
         for problem in problems(expression.text, known, recorded):
             manifest = expression.manifest
             foreign = manifest.kind == "ScaledObject" or manifest.source.endswith(_OF_USERS)
-            if not (foreign and problem.startswith("nobody exposes ") and not problem.startswith("nobody exposes vllm:")):
+            if not (
+                foreign and problem.startswith("nobody exposes ") and not problem.startswith("nobody exposes vllm:")
+            ):
                 found.append(Finding(expression.manifest, expression.path, f"{problem} in {expression.text}"))
     return found

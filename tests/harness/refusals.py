@@ -75,14 +75,21 @@ def _schema(place: str, words: str, schema: Mapping[str, Any] | None) -> Iterato
             yield Refusal(_join(place, key), "is missing", f"write {_join(place, key)}")
     elif found := re.match(r"(\S+) is required$", words):
         yield Refusal(_join(place, found[1]), "is missing", f"write {_join(place, found[1])}")
-    elif found := re.search(r"(?:maximum: .* want |Must be less than or equal to )([\d.,]+)", words):
-        yield Refusal(place, "is too large", f"write {found[1].replace(',', '')} at most")
-    elif found := re.search(r"(?:minimum: .* want |^Must be greater than or equal to )([\d.,]+)", words):
-        yield Refusal(place, "is too small", f"write {found[1].replace(',', '')} at least")
-    elif re.search(r"minLength: got 0|String length must be greater than or equal to 1$", words):
-        yield Refusal(place, "is empty", "write a text")
+    elif bound := _bound(words):
+        yield Refusal(place, *bound)
     elif not words.startswith(("Must validate", "anyOf", "allOf", "oneOf", "'if'", "if-else", "if-then")):
         yield Refusal(place, words[0].lower() + words[1:])
+
+
+def _bound(words: str) -> tuple[str, str] | None:
+    """What is wrong and what to write instead where a value is too large, too small or empty."""
+    if found := re.search(r"(?:maximum: .* want |Must be less than or equal to )([\d.,]+)", words):
+        return "is too large", f"write {found[1].replace(',', '')} at most"
+    if found := re.search(r"(?:minimum: .* want |^Must be greater than or equal to )([\d.,]+)", words):
+        return "is too small", f"write {found[1].replace(',', '')} at least"
+    if re.search(r"minLength: got 0|String length must be greater than or equal to 1$", words):
+        return "is empty", "write a text"
+    return None
 
 
 def _join(place: str, key: str) -> str:

@@ -29,16 +29,12 @@ class Break:
 
 BREAKS: dict[str, Break] = {
     "kubernetes": Break("templates/service.yaml", "appProtocol:", "appProtokol:"),
-    "restricted": Break(
-        "values.yaml", "allowPrivilegeEscalation: false", "allowPrivilegeEscalation: true"
-    ),
+    "restricted": Break("values.yaml", "allowPrivilegeEscalation: false", "allowPrivilegeEscalation: true"),
     "arguments": Break("templates/_args.tpl", '"shutdown-timeout"', '"shutdown-timout"'),
     "queries": Break(
         "files/rules.yaml", "vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc", "metrics: {rules: {enabled: true}}"
     ),
-    "references": Break(
-        "templates/service.yaml", 'targetPort: {{ include "vllm.scheme" . }}', "targetPort: web"
-    ),
+    "references": Break("templates/service.yaml", 'targetPort: {{ include "vllm.scheme" . }}', "targetPort: web"),
     "repetitions": Break(
         "templates/_pod.tpl", "    ports:\n", "    ports:\n      - {name: b, containerPort: 8000, protocol: TCP}\n"
     ),
@@ -46,23 +42,17 @@ BREAKS: dict[str, Break] = {
         "templates/_args.tpl", "{{- toRawJson . -}}{{- end -}}", "{{- . -}}{{- end -}}", "server: {port: 1048576}"
     ),
     "test_selectors_hold_only_name_and_instance": Break(
-        "templates/service.yaml", '"vllm.selectorLabels"', '"vllm.podLabels"', "commonLabels: {team: a}"
+        "templates/service.yaml", '"vllm.servingLabels"', '"vllm.podLabels"', "commonLabels: {team: a}"
     ),
     "test_every_object_stands_in_the_release_namespace_with_its_labels": Break(
-        "templates/_names.tpl", "namespace: {{ $root.Release.Namespace }}", "namespace: default"
+        "templates/_names.tpl", "namespace: {{ $root.Release.Namespace | toYaml }}", "namespace: default"
     ),
-    "startAndStop": Break(
-        "templates/_pod.tpl", "enableServiceLinks: false", "enableServiceLinks: true"
-    ),
-    "again": Break(
-        "templates/service.yaml", "protocol: TCP", "protocol: {{ randAlpha 8 }}"
-    ),
+    "startAndStop": Break("templates/_pod.tpl", "enableServiceLinks: false", "enableServiceLinks: true"),
+    "again": Break("templates/service.yaml", "protocol: TCP", "protocol: {{ randAlpha 8 }}"),
     "test_a_new_chart_version_changes_only_labels_of_objects": Break(
         "templates/_names.tpl", "name: {{ include", "helm.sh/chart: {{ .Chart.Version }}\nname: {{ include"
     ),
-    "names": Break(
-        "templates/_names.tpl", "[^a-z0-9-]", "[^a-z0-9.-]"
-    ),
+    "names": Break("templates/_names.tpl", "[^a-z0-9-]", "[^a-z0-9.-]"),
     "test_two_releases_in_a_namespace_share_nothing": Break(
         "templates/_names.tpl", "{{- $name := .Release.Name -}}", "{{- $name := .Chart.Name -}}"
     ),

@@ -23,7 +23,26 @@ VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
 
 #: Texts that are something else to YAML where they stand without quotation marks, or break it.
 HOSTILE = ["yes", "no", "on", "y", "null", "~", "true", "123", "1e3", "0x1f", "0o17", "22:22", "2026-11-22", "1_000"]
-HOSTILE += [".inf", "=", "a: b", "a #b", "- a", "#a", "{a}", "[a]", "*a", "&a", "!a", "%a", "@a", "`a", "|", ">", "'", '"']
+HOSTILE += [
+    ".inf",
+    "=",
+    "a: b",
+    "a #b",
+    "- a",
+    "#a",
+    "{a}",
+    "[a]",
+    "*a",
+    "&a",
+    "!a",
+    "%a",
+    "@a",
+    "`a",
+    "|",
+    ">",
+    "'",
+    '"',
+]
 HOSTILE += [" a", "a ", "a\nb", "a\n---\nb", "é", "\U0001f600", "{{ a }}", "$a", "\\", "a'b\"c", "--a", "-"]
 
 #: Depth below the root from which a map holds only what it must.
@@ -88,7 +107,8 @@ def _text(node: Schema, _depth: int) -> Strategy:
 def _integer(node: Schema, _depth: int) -> Strategy:
     low = node.get("minimum", 0)
     return st.one_of(
-        st.integers(low, min(node.get("maximum", low + 8), low + 8)), st.just(min(1048576, node.get("maximum", 1048576)))
+        st.integers(low, min(node.get("maximum", low + 8), low + 8)),
+        st.just(min(1048576, node.get("maximum", 1048576))),
     )
 
 
@@ -178,7 +198,7 @@ def _likely(made: tuple[Schema, str, bool]) -> Schema:
 
 
 def is_valid(made: Schema) -> bool:
-    """Whether the schema takes values, which Helm lays over the chart's defaults before it looks for what is missing."""
+    """Whether the schema takes values; Helm looks for what is missing only when the defaults are below them."""
     return not [error for error in VALIDATOR.iter_errors(made) if error.schema_path[0] != "else"]
 
 
@@ -187,7 +207,9 @@ def at(path: tuple[str | int, ...]) -> Schema:
     node = SCHEMA
     for step in path:
         node = resolve(node)
-        patterns = [inner for pattern, inner in node.get("patternProperties", {}).items() if re.search(pattern, str(step))]
+        patterns = [
+            inner for pattern, inner in node.get("patternProperties", {}).items() if re.search(pattern, str(step))
+        ]
         more = node.get("items" if isinstance(step, int) else "additionalProperties")
         found = node.get("properties", {}).get(step) or next(iter(patterns), more)
         if not isinstance(found, dict):

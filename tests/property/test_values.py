@@ -25,6 +25,11 @@ ALWAYS = ("kubernetes", "arguments", "references", "repetitions", "numbers")
 NAMES = ["on", "yes", "null", "true", "y", "123", "0x1f", "1e3", "models"]
 
 
+def by_a_check(error: HelmError) -> bool:
+    """Whether a named check refuses, which ends its sentence with its name."""
+    return re.search(r"\[check \w+\]$", error.text, flags=re.MULTILINE) is not None
+
+
 @given(strategies.values(), st.sampled_from(NAMES), st.sampled_from(NAMES))
 def test_valid_values_give_what_kubernetes_and_vllm_take_or_fail_a_named_check(
     values: dict[str, Any], release: str, namespace: str
@@ -33,7 +38,8 @@ def test_valid_values_give_what_kubernetes_and_vllm_take_or_fail_a_named_check(
         # strict YAML is read here, too
         rendered = helm.render(values, release=release, namespace=namespace)
     except HelmError as error:
-        assert re.search(r"\[check \w+\]$", error.text, flags=re.MULTILINE), error
+        if not by_a_check(error):
+            raise
         event("refused by a check")
         return
     event("rendered")
@@ -49,7 +55,8 @@ def test_a_valid_overlay_of_a_pod_renders_or_fails_a_named_check(values: dict[st
     try:
         rendered = helm.render(values)
     except HelmError as error:
-        assert re.search(r"\[check \w+\]$", error.text, flags=re.MULTILINE), error
+        if not by_a_check(error):
+            raise
         return
     assert rendered.objects.one("Deployment").at("spec", "template", "spec", "containers")
 

@@ -15,6 +15,7 @@ from harness import helm
 from harness.findings import Finding
 from harness.helm import CHART, Rendered
 from harness.invariants import CHECKS, Subject, of_chart
+from harness.objects import pods
 from harness.value_sets import ValueSet
 
 Clean = Callable[[Sequence[Finding], Rendered], None]

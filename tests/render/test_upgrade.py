@@ -1,4 +1,4 @@
-"""An upgrade from the last release changes no field that Kubernetes keeps for ever, and restarts pods only if it says so."""
+"""An upgrade from the last release changes no immutable field, and restarts pods only where the changelog says so."""
 
 from __future__ import annotations
 
@@ -85,7 +85,9 @@ def test_values_of_the_last_release_are_still_taken(released: Path) -> None:
         try:
             helm.render(values)
         except HelmError as error:
-            pytest.fail(f"{values.name} of the last release is refused now: say so in CHANGELOG.md, and keep it:\n{error}")
+            pytest.fail(
+                f"{values.name} of the last release is refused now: say so in CHANGELOG.md, and keep it:\n{error}"
+            )
 
 
 def test_an_upgrade_changes_nothing_that_cannot_be_changed(upgrades: Upgrades) -> None:
