@@ -153,6 +153,8 @@ class Reach:
         parent = self._folder / "parent"
         shutil.rmtree(parent, ignore_errors=True)
         shutil.copytree(chart, parent / "charts" / chart.name)
+        (parent / "templates").mkdir()  # without one of its own nothing is rendered
+        (parent / "templates" / "none.yaml").write_text("", encoding="utf-8")
         metadata = (chart / "Chart.yaml").read_text(encoding="utf-8")
         version = re.search(r"^version: (\S+)$", metadata, flags=re.MULTILINE)
         dependency = {"name": chart.name, "version": version[1] if version else "", "alias": alias}
