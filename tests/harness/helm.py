@@ -84,7 +84,7 @@ def _environment() -> dict[str, str]:
 def run(arguments: Sequence[str], stdin: str = "") -> str:
     """Return what the helm program prints; raises HelmError where it fails or writes to standard error."""
     command = [binary(), *arguments]
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, env=_environment(), check=False)
+    done = subprocess.run(command, input=stdin, capture_output=True, encoding="utf-8", env=_environment(), check=False)
     if done.returncode or done.stderr.strip():
         raise HelmError(done.stderr or done.stdout, _shown(arguments, stdin))
     return done.stdout
@@ -140,7 +140,8 @@ def render(
     for item in values:
         layers += ["--values", str(item) if isinstance(item, Path) else "-"]
     arguments = ["template", release, str(chart), "--namespace", namespace, "--kube-version", kube_version]
-    stdin = json.dumps(maps[0]) if maps else ""
+    # Helm reads no pair of surrogates, as which json would write an emoji
+    stdin = json.dumps(maps[0], ensure_ascii=False) if maps else ""
     command = (*arguments, *layers, *options)
     # a chart is known by its content, as tests make copies of it
     words = json.dumps([word for word in command if word != str(chart)]).replace(f"{ROOT}/", "")
@@ -193,12 +194,14 @@ def lint_log(values: Values, chart: Path, kube_version: str = KUBE_VERSION) -> s
     It is kept like a render. Raises FileNotFoundError where the chart is not there.
     """
     chart = _named(chart)
-    given = values.read_text(encoding="utf-8") if isinstance(values, Path) else json.dumps(values)
+    given = values.read_text(encoding="utf-8") if isinstance(values, Path) else json.dumps(values, ensure_ascii=False)
     arguments = ("lint", str(chart), "--kube-version", kube_version, "--values", "-")
 
     def log() -> str:
         command = [binary(), *arguments]
-        done = subprocess.run(command, input=given, capture_output=True, text=True, env=_environment(), check=False)
+        done = subprocess.run(
+            command, input=given, capture_output=True, encoding="utf-8", env=_environment(), check=False
+        )
         return done.stdout + done.stderr
 
     return _kept(arguments, given, f"lint log {kube_version} {digest(chart)}", log)

@@ -45,6 +45,9 @@ HOSTILE += [
 ]
 HOSTILE += [" a", "a ", "a\nb", "a\n---\nb", "é", "\U0001f600", "{{ a }}", "$a", "\\", "a'b\"c", "--a", "-"]
 
+#: What a pattern may take from: YAML itself refuses control characters.
+LETTERS = st.characters(min_codepoint=32, max_codepoint=0x24F, exclude_categories=["Cc"])
+
 #: Depth below the root from which a map holds only what it must.
 DEPTH = 5
 
@@ -98,10 +101,10 @@ def values_of(node: Schema, depth: int = 0) -> Strategy | None:
 def _text(node: Schema, _depth: int) -> Strategy:
     pattern = re.sub(r"^\((?:write|null)[^|]*\)\^\|", "", node.get("pattern", ""))
     if pattern:
-        return st.from_regex(re.compile(f"(?:{pattern})\\Z", re.ASCII), fullmatch=True).filter(
+        return st.from_regex(re.compile(f"(?:{pattern})\\Z", re.ASCII), fullmatch=True, alphabet=LETTERS).filter(
             lambda text: "\n" not in text and len(text) < 40
         )
-    return st.one_of(st.sampled_from(HOSTILE), st.from_regex(r"[a-z]{1,8}", fullmatch=True))
+    return st.one_of(st.sampled_from(HOSTILE), st.from_regex(r"[a-z]{1,8}", fullmatch=True, alphabet=LETTERS))
 
 
 def _integer(node: Schema, _depth: int) -> Strategy:
@@ -154,10 +157,10 @@ def _any_keys(node: Schema) -> list[tuple[Strategy, Schema]]:
     found: list[tuple[Strategy, Schema]] = []
     for pattern, inner in node.get("patternProperties", {}).items():
         if "const" not in inner and inner.keys() & {"type", "enum", "$ref"}:
-            found.append((st.from_regex(re.compile(pattern, re.ASCII), fullmatch=True), inner))
+            found.append((st.from_regex(re.compile(pattern, re.ASCII), fullmatch=True, alphabet=LETTERS), inner))
     more = node.get("additionalProperties")
     if isinstance(more, dict) and "const" not in more and "properties" not in node:
-        found.append((st.from_regex(r"[a-z]{1,8}", fullmatch=True), more))
+        found.append((st.from_regex(r"[a-z]{1,8}", fullmatch=True, alphabet=LETTERS), more))
     return found
 
 

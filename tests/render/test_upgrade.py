@@ -37,10 +37,15 @@ def git(*arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
+def last_tag() -> str:
+    """The tag of the last release before this checkout, as v0.1.0; empty where there is none."""
+    return git("describe", "--tags", "--abbrev=0", "--match", "v*")
+
+
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checkout's chart and values as they were at the last tag."""
-    tag = git("describe", "--tags", "--abbrev=0", "--match", "v*")
+    tag = last_tag()
     if not tag:
         pytest.skip("this checkout has no tag of a release to upgrade from (git fetch --tags brings them)")
     folder = tmp_path_factory.mktemp("released")
@@ -110,6 +115,6 @@ def test_pods_that_restart_at_an_upgrade_are_told_of(upgrades: Upgrades) -> None
         if earlier.kind == "Deployment" and earlier.at("spec", "template") != later.at("spec", "template")
     ]
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    found = re.search(r"^## \[Unreleased\]\n(.*?)^## ", changes, flags=re.MULTILINE | re.DOTALL)
-    told = RESTART in " ".join(found[1].split()) if found else False
+    since = changes.partition(f"\n## [{last_tag().removeprefix('v')}]")[0]
+    told = RESTART in " ".join(since.split())
     assert told == bool(restarting), f"CHANGELOG.md says of pods that {RESTART}: {told}; they do in {restarting}"
