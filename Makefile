@@ -7,6 +7,13 @@ export VLLM_CHART_WHEELS ?= $(wildcard $(CURDIR)/../shared/cache)
 # registry | build; without it the registry is tried first
 export IMAGES
 export CLUSTER WORKERS PORT ASK
+export RELEASE NAMESPACE CONTEXT
+# of make new-values
+export MODEL GPU GPUS CONTEXT CONCURRENCY EXPOSURE CONFIG PARAMETERS UTILIZATION KV_CACHE_DTYPE TO
+# of make vllm-args
+export VERSION DUMP METRICS
+# of make release
+export PUSH SIGN_KEY SIGN_KEYRING SIGN_PASSPHRASE_FILE REPOSITORY_URL
 
 PYTHON3 ?= python3
 # named after the lock file's content, so that a changed lock makes a new environment
@@ -70,6 +77,36 @@ e2e-lifecycle: $(READY) ## crashes, a wedged engine, warm-up, overload, two API 
 e2e-multinode: $(READY) ## one server on two nodes: answers, lost members, rollout, Ray (about 35 min)
 	@$(PYTHON) -m scripts.tests e2e/multinode $(E2E_FLAGS)
 
+.PHONY: e2e-exposure
+e2e-exposure: $(READY) ## sources, adapters, quantized models, keys and TLS, upgrades and rollbacks, subcharts (about 30 min)
+	@$(PYTHON) -m scripts.tests e2e/exposure $(E2E_FLAGS)
+
+.PHONY: e2e-doctor
+e2e-doctor: $(READY) ## make doctor on releases that are really broken, side by side (about 5 min)
+	@$(PYTHON) -m scripts.tests e2e/doctor $(E2E_FLAGS)
+
+##—— a release of yours
+.PHONY: doctor
+doctor: $(READY) ## say what is wrong with a release: RELEASE=name, and NAMESPACE, CONTEXT, KUBECONFIG where they differ
+	@$(PYTHON) -m scripts.doctor
+
+##—— documentation and releases
+.PHONY: docs
+docs: $(DOCS_VENV)/.ready ## build the documentation's site into build/site, and check its links
+	@$(DOCS_VENV)/bin/python -m scripts.docs
+
+.PHONY: docs-serve
+docs-serve: $(DOCS_VENV)/.ready ## show the site at http://127.0.0.1:8001, and follow changes
+	@$(DOCS_VENV)/bin/python -m scripts.docs --serve
+
+.PHONY: release
+release: $(READY) ## package the chart, sign it (SIGN_KEY=…) and push it (PUSH=oci://…); nothing is pushed without PUSH
+	@$(PYTHON) -m scripts.make_release
+
+.PHONY: test-release
+test-release: $(READY) ## release into a registry on this machine, and install, vendor and verify from there; needs Go
+	@$(PYTHON) -m scripts.tests release
+
 ##—— the cluster and what it runs
 .PHONY: tools
 tools: $(READY) ## find or install Helm, kubectl and kind, and say which are used
@@ -94,6 +131,15 @@ image: $(READY) ## the vLLM CPU image, pulled or built, on the cluster's nodes
 .PHONY: model
 model: $(READY) ## the demo's model, on the cluster's nodes where it can't be fetched from the Hub
 	@$(PYTHON) -m scripts.preload model
+
+##—— your own values
+.PHONY: migrate
+migrate: $(READY) ## manifests that run vLLM become a values file: FROM=deployment.yaml[,service.yaml…] [TO=values.yaml]
+	@$(PYTHON) -m scripts.migrate "$(FROM)" "$(TO)"
+
+.PHONY: new-values
+new-values: $(READY) ## a values file for a model and GPUs, with the arithmetic: MODEL= GPU= [GPUS= CONTEXT= CONCURRENCY= …]
+	@$(PYTHON) -m scripts.new_values
 
 ##—— numbers
 .PHONY: bench-start
@@ -122,7 +168,7 @@ rendered: $(READY) ## write the manifests of every file in values/ to tests/rend
 	@$(PYTHON) -m scripts.rendered
 
 .PHONY: vllm-args
-vllm-args: $(READY) ## write down the flags of the chart's vLLM, for the schema and the tests; builds vLLM for CPUs
+vllm-args: $(READY) ## write down the flags of the chart's vLLM; of the next with VERSION=0.33.0 [DUMP=path METRICS=path], and say what changed
 	@$(PYTHON) -m scripts.vllm_args
 
 .PHONY: crds

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import yaml
+
 from ci.build import addon_images
 from ci.build.addon_images import AddonImage
 from scripts import cluster, crds, preload
@@ -40,6 +46,40 @@ def apply(*images: AddonImage) -> None:
     cluster.kubectl(
         "apply", "--server-side", "--force-conflicts", "--filename=-", stdin=manifest.replace("@IMAGE@", images[0].name)
     )
+
+
+@contextmanager
+def contour() -> Iterator[None]:
+    """Contour with Envoy in namespace `projectcontour`, as long as the block takes.
+
+    With it the cluster has the kinds of Gateway API that Contour knows, and InferencePool, which nobody serves.
+    """
+    projects = ("contour", "gateway-api", "gateway-api-inference-extension")
+    kinds = {"GatewayClass", "Gateway", "HTTPRoute", "ReferenceGrant", "InferencePool"}
+    found = [d for project in projects for d in yaml.load_all(crds.manifest(project), yaml.CSafeLoader)]
+    items = [d for d in found if d["spec"]["group"] == "projectcontour.io" or d["spec"]["names"]["kind"] in kinds]
+    for item in items:
+        # the API server wants to know who has approved kinds of Kubernetes' own groups
+        item["metadata"].setdefault("annotations", {})["api-approved.kubernetes.io"] = "unapproved, made from Go types"
+    definitions = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    try:
+        cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=definitions)
+        cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "--filename=-", stdin=definitions)
+        apply(addon_images.CONTOUR, addon_images.ENVOY)
+        with step("Start Contour and Envoy", hint="about 20 s"):
+            cluster.kubectl("--namespace=projectcontour", "rollout", "status", "deployment/contour", "--timeout=180s")
+        yield
+    finally:
+        remove("contour")
+        cluster.kubectl("delete", "--ignore-not-found", "--filename=-", stdin=definitions)
+
+
+def remove(addon: str) -> None:
+    """Remove what ci/addons/NAME.yaml describes."""
+    manifest = (ROOT / "ci" / "addons" / f"{addon}.yaml").read_text(encoding="utf-8").replace("@", "")
+    # APIs first: a dead one makes every listing of the cluster's resources fail
+    ordered = sorted(yaml.safe_load_all(manifest), key=lambda item: item["kind"] != "APIService")
+    cluster.kubectl("delete", "--ignore-not-found", "--filename=-", stdin=yaml.safe_dump_all(ordered))
 
 
 if __name__ == "__main__":

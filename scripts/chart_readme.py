@@ -46,7 +46,7 @@ before anything is installed, with what to write instead.
 
 As a part of another chart, under its own name or an alias:
 
-```yaml
+```yaml subchart
 # Chart.yaml
 dependencies:
   - name: {name}

@@ -33,6 +33,14 @@ VERSIONS: dict[str, Any] = tomllib.loads((ROOT / "ci" / "versions.toml").read_te
 class UserError(Exception):
     """Something that the person at the terminal can mend. The text says what, where and what to do."""
 
+    exit_code = 1
+
+
+class InputError(UserError):
+    """What a command was given can't be used: a file, a name or a number."""
+
+    exit_code = 2
+
 
 class CommandError(UserError):
     """A program that this project ran has failed. `output` holds the end of what it printed."""
@@ -202,13 +210,13 @@ def generated(target: Path, build: Callable[[], str], command: str) -> int:
     return 0
 
 
-def main(command: Callable[[], object]) -> NoReturn:
-    """Run a command as a program: a user's mistake ends in one sentence and exit code 1, Ctrl-C in 130."""
+def main(command: Callable[[], object], *, mistake: int = 1) -> NoReturn:
+    """Run a command as a program: a user's mistake ends in one sentence and its exit code, Ctrl-C in 130."""
     try:
         command()
     except UserError as error:
         print(f"\n✗ {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(max(mistake, error.exit_code))
     except KeyboardInterrupt:
         print("\n✗ Interrupted. Nothing half-made is kept; the same command goes on from here.", file=sys.stderr)
         sys.exit(130)

@@ -47,7 +47,7 @@ class Source:
     """Where some custom resources come from.
 
     Attributes:
-        project: key of `[custom-resources]` in ci/versions.toml.
+        project: key of `[custom-resources]` or `[addons]` in ci/versions.toml.
         module: path of the Go module.
         package: the Go package in it that has the types.
         kinds: what is taken of it.
@@ -63,7 +63,7 @@ class Source:
     @property
     def version(self) -> str:
         """The module's version without a leading v."""
-        return str(VERSIONS["custom-resources"][self.project])
+        return str({**VERSIONS["addons"], **VERSIONS["custom-resources"]}[self.project])
 
 
 SOURCES = (
@@ -97,6 +97,10 @@ SOURCES = (
 )
 
 
+#: What only add-ons need, on the cluster.
+ADDONS = (Source("contour", "github.com/projectcontour/contour", "./apis/...", ()),)
+
+
 def definitions(source: Source, controller_gen: Path) -> Iterator[tuple[str, Schema]]:
     """Kind and CustomResourceDefinition of everything that controller-gen finds in a source."""
     environment = programs.go_environment() | {"GOWORK": "off"}  # a workspace names folders that its module lacks
@@ -113,7 +117,7 @@ def definitions(source: Source, controller_gen: Path) -> Iterator[tuple[str, Sch
 
 def manifest(project: str) -> str:
     """The definitions of a project's custom resources, to apply to a cluster; made when they aren't in the cache."""
-    (source,) = [source for source in SOURCES if source.project == project]
+    (source,) = [source for source in (*SOURCES, *ADDONS) if source.project == project]
     target = CACHE / "custom-resources" / f"{project}-{source.version}.yaml"
     if not target.exists():
         controller_gen = programs.CONTROLLER_GEN.build() / "controller-gen"

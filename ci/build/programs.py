@@ -119,6 +119,8 @@ LOCAL_PATH_PROVISIONER = Programs(
 METRICS_SERVER = Programs("metrics-server", ("sigs.k8s.io/metrics-server/cmd/metrics-server",), hint="about 3 min")
 # its main package is called cmd
 LWS = Programs("lws", ("sigs.k8s.io/lws/cmd",), hint="about 5 min", module="lws")
+VERSITYGW = Programs("versitygw", ("github.com/versity/versitygw/cmd/versitygw",), hint="about 2 min")
+CONTOUR = Programs("contour", ("github.com/projectcontour/contour/cmd/contour",), hint="about 5 min")
 CONTROLLER_GEN = Programs("controller-tools", ("sigs.k8s.io/controller-tools/cmd/controller-gen",), hint="about 1 min")
 
 #: What a node image holds.

@@ -67,6 +67,10 @@ def record() -> Callable[..., None]:
 @pytest.fixture(scope="session")
 def values() -> dict[str, Any]:
     """What the tests lay over values/cpu.yaml: the cluster's own model, a port on 127.0.0.1, a short drain delay."""
+    if demo.RELEASE.exists():
+        pytest.exit(
+            f"The demo's release has the port: `helm -n {demo.RELEASE.namespace} uninstall {demo.RELEASE.name}`."
+        )
     uri = preload.model()
     model = {"name": MODEL} | ({"uri": uri} if uri else {})
     return NODE_PORT_VALUES | {"model": model, "drain": {"delaySeconds": DELAY_SECONDS}}
@@ -97,10 +101,6 @@ def new_release(request: pytest.FixtureRequest) -> Iterator[Callable[..., Releas
 @pytest.fixture(scope="session")
 def release(values: dict[str, Any]) -> Iterator[Release]:
     """The chart with values/cpu.yaml, installed once and Ready, behind the port on 127.0.0.1."""
-    if demo.RELEASE.exists():
-        pytest.exit(
-            f"The demo's release has the port: `helm -n {demo.RELEASE.namespace} uninstall {demo.RELEASE.name}`."
-        )
     with fresh("vllm", "vllm-e2e") as release:
         release.install(FILES, values)
         release.wait()

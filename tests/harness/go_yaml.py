@@ -94,3 +94,9 @@ def depth(text: str) -> int:
 def load(text: str) -> Any:
     """Return the one document in the text; raises yaml.YAMLError where it is malformed or gives a key twice."""
     return yaml.load(text, Loader=_Loader)  # noqa: S506 (a safe loader)
+
+
+def load_all(text: str) -> list[Any]:
+    """Return every document in the text, without empty ones; raises as `load` does."""
+    documents = yaml.load_all(text, Loader=_Loader)
+    return [document for document in documents if document is not None]

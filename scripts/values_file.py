@@ -1,0 +1,133 @@
+"""What `make migrate` and `make new-values` share: a values file with comments, and whether the chart takes it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scripts.common import CHART, ROOT, InputError
+
+sys.path.insert(0, str(ROOT / "tests"))
+from harness import (
+    go_yaml,
+    helm,
+    kubernetes_api,
+    names,
+    pod_security,
+    promql,
+    references,
+    vllm_arguments,
+)
+from harness.objects import Objects
+
+__all__ = ["go_yaml", "helm", "references", "vllm_arguments"]
+
+Values = dict[str, Any]
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text so that Helm reads it as text: PyYAML takes 1e3 for a word, Go's library for a number."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+        super().increase_indent(flow, indentless=False)
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    if "\n" in text:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|")
+    try:
+        plain = go_yaml.load(text) == text
+    except yaml.YAMLError:
+        plain = False
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
+
+
+_Dumper.add_representer(str, _text)
+
+
+def put(values: Values, path: Sequence[str], value: object) -> None:
+    """Set a value at a path of keys, making the maps on the way."""
+    for key in path[:-1]:
+        values = values.setdefault(key, {})
+    values[path[-1]] = value
+
+
+def to_text(values: Values, head: str, comments: Mapping[str, Sequence[str]], target: Path) -> str:
+    """Return a values file: sections in the order of the chart's values.yaml, each under its comments.
+
+    Args:
+        values: what differs from the chart's defaults.
+        head: what the file is for, in one line or more.
+        comments: sentences above a top-level key.
+        target: where the file will be, for the line by which an editor finds the schema.
+    """
+    schema = os.path.relpath(CHART / "values.schema.json", target.resolve().parent)
+    parts = [f"# yaml-language-server: $schema={schema}\n#\n" + "".join(map(_comment, head.splitlines()))]
+    order = list(go_yaml.load((CHART / "values.yaml").read_text(encoding="utf-8")))
+    for key in sorted(values, key=lambda name: order.index(name) if name in order else len(order)):
+        above = "".join(_comment(sentence) for sentence in comments.get(key, ()))
+        body = yaml.dump({key: values[key]}, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
+        parts.append(above + body)
+    return "\n".join(parts)
+
+
+def _comment(sentence: str) -> str:
+    lines = textwrap.wrap(sentence, 110, break_long_words=False, break_on_hyphens=False)
+    return "".join(f"# {line}\n" for line in lines)
+
+
+def write(target: Path, text: str) -> None:
+    """Write a values file where none of another making is; raises InputError where one is there."""
+    if target.exists() and target.read_text(encoding="utf-8") != text:
+        raise InputError(f"{target} is there already: name another file, as TO=new.yaml, or delete it first.")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{target} can't be written: {error.strerror}.") from None
+
+
+def problems(values: Values) -> tuple[Objects | None, list[str]]:
+    """Render the chart with the values and hold the objects against the invariants of every values file.
+
+    Returns:
+        The objects, or None where Helm refuses; and one sentence for each thing that does not hold.
+    """
+    try:
+        objects = helm.render(values).objects
+    except helm.HelmError as error:
+        return None, refusals(error)
+    version = helm.app_version()
+    found = [
+        *kubernetes_api.findings(objects, kubernetes_api.SUPPORTED[-1]),
+        *pod_security.findings(objects),
+        *vllm_arguments.findings(objects, version),
+        *references.findings(objects, references.declared_external(values) | _there_already(values)),
+        *references.repetitions(objects),
+        *promql.findings(objects, version),
+        *names.findings(objects),
+    ]
+    return objects, list(map(str, found))
+
+
+def _there_already(values: Values) -> set[tuple[str, str]]:
+    """What the user's own volumes mount, and a service account that the chart doesn't make."""
+    account = values.get("serviceAccount") or {}
+    found = set() if account.get("create", True) else {("ServiceAccount", account.get("name") or "default")}
+    for volume in (values.get("extraVolumes") or {}).values():
+        found |= {("ConfigMap", source["name"]) for key, source in volume.items() if key == "configMap"}
+        found |= {("Secret", source["secretName"]) for key, source in volume.items() if key == "secret"}
+    return found
+
+
+def refusals(error: helm.HelmError) -> list[str]:
+    """Return the sentences in which Helm refuses values, without what stands around them."""
+    lines = [line.strip().lstrip("- ") for line in error.text.splitlines()]
+    wanted = [line for line in lines if "[check " in line or line.startswith(("at '", "engine.", "(root)"))]
+    return wanted or [line for line in lines if line]

@@ -1,0 +1,221 @@
+"""What the documentation shows works: values render, objects are valid, and programs know each word of a command."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from harness import custom_resources, go_yaml, helm, kubernetes_api, promql
+from harness.helm import CHART, ROOT
+from harness.objects import Manifest, Objects
+
+from scripts import snippets, tools
+from scripts.snippets import Command, Snippet
+
+SNIPPETS = snippets.every_snippet()
+COMMANDS = snippets.every_command()
+SHELL = ("sh", "bash", "shell")
+#: Languages whose blocks show what a program prints or a file looks like.
+SHOWN = ("text", "console", "json", "python", "dockerfile", "promql")
+
+SCHEMA: dict[str, Any] = go_yaml.load((CHART / "values.schema.yaml").read_text(encoding="utf-8"))
+KINDS = "chat/completions|completions|embeddings|score|rerank|models|load_lora_adapter|unload_lora_adapter"
+
+
+def chosen(found: Iterable[Snippet]) -> list[Any]:
+    return [pytest.param(item, id=str(item)) for item in found]
+
+
+def test_every_block_is_tested_or_says_why_not() -> None:
+    unknown = [
+        f"{snippet}: ```{snippet.language} {snippet.mark}"
+        for snippet in SNIPPETS
+        if not (
+            (snippet.language in SHELL and not snippet.mark)
+            or (snippet.language == "yaml" and snippet.mark in ("", "refused", "manifest", "part-of", "subchart"))
+            or (snippet.language == "promql" and not snippet.mark)
+            or (snippet.mark == "untested:" and len(snippet.rest) > 10)
+        )
+    ]
+    assert not unknown, "say what a block is behind its fence, as scripts/snippets.py explains"
+
+
+@pytest.mark.parametrize("snippet", chosen(s for s in SNIPPETS if s.is_values))
+def test_values_render_and_are_valid(snippet: Snippet) -> None:
+    values = go_yaml.load(snippet.text)
+    assert set(values) <= set(SCHEMA["properties"]), "a block of YAML without a mark is values of the chart"
+    rendered = helm.render(values, release="llama", namespace="llm")
+    known = Objects([m for m in rendered.objects if not str(m.body["apiVersion"]).startswith("networking.gke.io/")])
+    assert not kubernetes_api.findings(known, kubernetes_api.SUPPORTED[-1])
+
+
+@pytest.mark.parametrize("snippet", chosen(s for s in SNIPPETS if s.mark == "refused"))
+def test_what_is_called_refused_is_refused_by_that_check(snippet: Snippet) -> None:
+    with pytest.raises(helm.HelmError) as refusal:
+        helm.render(go_yaml.load(snippet.text), release="llama", namespace="llm")
+    name = snippet.rest.removeprefix("check:")
+    wanted = f"[check {name}]" if snippet.rest.startswith("check:") else name
+    assert wanted in refusal.value.text
+
+
+@pytest.mark.parametrize("snippet", chosen(s for s in SNIPPETS if s.mark in ("manifest", "part-of")))
+def test_objects_are_valid_and_values_in_them_render(snippet: Snippet) -> None:
+    for body in yaml.safe_load_all(snippet.text):
+        if snippet.mark == "part-of":
+            (schema,) = custom_resources.schemas(snippet.rest).values()
+            errors = custom_resources.Validator({**schema, "required": []}).iter_errors(body)
+            assert not [e.message for e in errors if e.validator != "required"]
+            continue
+        if body["apiVersion"] != "kustomize.config.k8s.io/v1beta1":  # a file of Kustomize's, no object of a cluster
+            objects = Objects([Manifest(str(snippet), body)])
+            assert not kubernetes_api.findings(objects, kubernetes_api.SUPPORTED[-1])
+        for values in values_inside(body):
+            helm.render(values, release="llama", namespace="llm")
+
+
+def values_inside(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The chart's values in an object of Argo CD, Flux or Kustomize."""
+    spec = body.get("spec", {})
+    if body["kind"] == "Application":
+        sources = spec.get("sources") or [spec["source"]]
+        return [source["helm"]["valuesObject"] for source in sources if "valuesObject" in source.get("helm", {})]
+    if body["kind"] == "HelmRelease":
+        return [spec["values"]]
+    return [chart["valuesInline"] for chart in body.get("helmCharts", []) if "valuesInline" in chart]
+
+
+@pytest.mark.parametrize("snippet", chosen(s for s in SNIPPETS if s.language == "promql" and not s.mark))
+def test_queries_parse_and_read_metrics_that_exist(snippet: Snippet) -> None:
+    assert list(promql.selectors(snippet.text))
+
+
+def signature(command: Command) -> tuple[str, ...]:
+    """A command without what stands for something of the reader's: program, subcommands and names of flags."""
+    words = command.words[: command.words.index("--")] if "--" in command.words else command.words
+    return tuple(re.sub(r"=.*", "", word, flags=re.DOTALL) for word in words if re.match(r"^(-|[a-z-]+$)", word))
+
+
+def once(program: str) -> list[Any]:
+    """One command of each signature."""
+    found = {signature(command): command for command in COMMANDS if command.program == program}
+    return [pytest.param(command, id=f"{command.snippet}: {command}"[:100]) for command in found.values()]
+
+
+def parse(program: Path | str, command: Command) -> str:
+    """What a program says when it is asked for help behind all flags of a command, which it reads first."""
+    words = list(command.words[1 : command.words.index("--")] if "--" in command.words else command.words[1:])
+    done = subprocess.run([str(program), *words, "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def usage(text: str, program: str) -> str:
+    """The subcommand that a help text explains; empty where it is the program's own."""
+    found = re.search(rf"^Usage:\n +{program} ([a-z -]*[a-z])?", text, flags=re.MULTILINE)
+    return (found[1] or "") if found else ""
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Path:
+    return tools.find("kubectl")
+
+
+@pytest.mark.parametrize("command", once("kubectl"))
+def test_kubectl_knows_every_command_and_flag(command: Command, kubectl: Path) -> None:
+    assert usage(parse(kubectl, command), "kubectl") in " ".join(command.words)
+    assert usage(parse(kubectl, command), "kubectl")
+
+
+@pytest.mark.parametrize("command", once("helm"))
+def test_helm_knows_every_command_and_flag(command: Command) -> None:
+    explained = usage(parse(helm.binary(), command), "helm")
+    assert explained
+    assert set(explained.split()) <= set(command.words)
+
+
+@pytest.mark.parametrize("command", [pytest.param(c, id=f"{c.snippet}: {c}"[:100]) for c in COMMANDS if c.renders])
+def test_what_helm_installs_renders(command: Command) -> None:
+    words, files, flags, stdin = list(command.words[1:]), [], [], ""
+    while words:
+        word = words.pop(0)
+        if word in ("--values", "-f"):
+            name = words.pop(0)
+            if (ROOT / name).exists():
+                files += ["--values", str(ROOT / name)]
+            else:
+                stdin = json.dumps(snippets.values_before(command.snippet))
+                assert stdin != "{}", f"the page shows nothing that could be {name}"
+                files += ["--values", "-"]
+        elif word == "--version" or word in ("--wait-for-jobs", "--install"):
+            words = words[1:] if word == "--version" else words
+        elif word.rpartition("/")[2] == "vllm":
+            assert word.startswith("oci://") or (ROOT / word.replace("./vllm", "charts/vllm")).is_dir(), word
+            flags.append(str(CHART))
+        elif word not in ("install", "upgrade", "template"):
+            flags.append(word)
+    assert "kind: Deployment" in helm.run(["template", *flags, *files, "--kube-version", helm.KUBE_VERSION], stdin)
+
+
+@pytest.mark.parametrize("command", [pytest.param(c, id=f"{c.snippet}: {c}") for c in COMMANDS if c.program == "make"])
+def test_make_has_every_target_and_variable(command: Command) -> None:
+    for word in command.words[1:]:
+        name, given, _ = word.partition("=")
+        assert name in (snippets.make_variables() if given else snippets.make_targets()), word
+
+
+@pytest.mark.parametrize("command", [pytest.param(c, id=f"{c.snippet}") for c in COMMANDS if c.program == "curl"])
+def test_curl_asks_a_path_that_vllm_has_with_a_body_that_is_json(command: Command) -> None:
+    assert [word for word in command.words if re.search(rf"/(v1/({KINDS})|health|metrics|version)$", word)]
+    if "-d" in command.words:
+        assert json.loads(command.words[command.words.index("-d") + 1])
+
+
+def test_every_other_program_is_known_with_the_reason_why_it_is_not_run() -> None:
+    tested = {"make", "helm", "kubectl", "curl"}
+    assert not {f"{c.snippet}: {c.program}" for c in COMMANDS if c.program not in tested | set(snippets.PARSED_ONLY)}
+
+
+@functools.cache
+def targets_in_text() -> frozenset[tuple[str, str]]:
+    found = set()
+    for page in snippets.pages():
+        for words in re.findall(r"`make ([a-z0-9-]+)(?: [^`]*)?`", page.read_text(encoding="utf-8")):
+            found.add((page.relative_to(ROOT).as_posix(), words))
+    return frozenset(found)
+
+
+def test_make_targets_that_are_named_in_sentences_exist() -> None:
+    assert not {(page, name) for page, name in targets_in_text() if name not in snippets.make_targets()}
+
+
+def test_values_that_are_named_in_sentences_exist() -> None:
+    wrong = []
+    for page in snippets.pages():
+        for path in re.findall(rf"`((?:{'|'.join(SCHEMA['properties'])})(?:\.[\w-]+)+)[`:=]", page.read_text()):
+            if not _exists(path):
+                wrong.append(f"{page.relative_to(ROOT)}: {path}")
+    assert not wrong
+
+
+def _exists(path: str) -> bool:
+    node: dict[str, Any] = SCHEMA
+    for step in path.split("."):
+        while "$ref" in node:
+            node = SCHEMA["definitions"][node["$ref"].removeprefix("#/definitions/")]
+        if (
+            "$flags" in node or "$k8s" in node or "properties" not in node
+        ):  # flags, Kubernetes' own, names of the user's
+            return True
+        if step not in node["properties"] and ("patternProperties" in node or node.get("additionalProperties")):
+            return True
+        if step not in node["properties"]:
+            return False
+        node = node["properties"][step]
+    return True

@@ -1,0 +1,216 @@
+"""Upgrades under load: from the last release, by another Helm, and ones that fail and are taken back."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from e2e.conftest import FILES
+from e2e.ends import Ends
+from e2e.exposure.workbench import STREAMS, exposures, nothing_lost
+from pytest_helm_charts.clusters import Cluster
+
+from scripts import tools
+from scripts.common import CHART, ROOT, CommandError, run
+from scripts.demo import MODEL
+from scripts.load import Load, under_load
+from scripts.release import Release, base_url
+
+KILLED = 137
+NewRelease = Callable[..., Release]
+Record = Callable[..., None]
+
+
+def _by_old_helm(release: Release) -> Release:
+    """The same release in the hands of the oldest Helm."""
+    return replace(release, program=str(tools.oldest_helm(install=True)))
+
+
+def _upgrade(release: Release, chart: Path, values: dict[str, Any], *flags: str) -> None:
+    files = [word for file in FILES for word in ("--values", str(file))]
+    release.helm("upgrade", "--install", release.name, chart, *files, "--values=-", *flags, stdin=json.dumps(values))
+
+
+def _load() -> Load:
+    return Load(base_url(), MODEL, STREAMS)
+
+
+def _servers(release: Release) -> set[str]:
+    return {pod["metadata"]["name"] for pod in release.pods()}
+
+
+@pytest.fixture(scope="module")
+def release(new_release: NewRelease) -> Release:
+    """The release that these tests upgrade one after the other; not yet installed."""
+    return new_release("upgraded")
+
+
+@pytest.fixture(scope="module")
+def serving(release: Release, values: dict[str, Any]) -> Release:
+    """The same, with this commit's chart."""
+    _upgrade(release, CHART, values)
+    release.settle()
+    return release
+
+
+@pytest.fixture
+def ends(kube_cluster: Cluster, release: Release) -> Iterator[Ends]:
+    with Ends(kube_cluster.kube_config_path, release) as watching:
+        yield watching
+
+
+@pytest.fixture(scope="module")
+def last_chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The chart as it was at the last tag before this commit."""
+    search = ["git", "tag", "--list", "v*", "--merged=HEAD", "--no-contains=HEAD", "--sort=-version:refname"]
+    tags = run(search, cwd=ROOT, check=False).split()
+    if not tags:
+        pytest.skip("this checkout has no tag of an earlier release: `git fetch --tags` brings them")
+    folder = tmp_path_factory.mktemp("last")
+    run(["git", "archive", f"--output={folder}/chart.tar", tags[0], "charts/vllm"], cwd=ROOT)
+    with tarfile.open(folder / "chart.tar") as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "charts" / "vllm"
+
+
+def test_the_last_release_becomes_this_commit(
+    release: Release, last_chart: Path, values: dict[str, Any], ends: Ends, record: Record
+) -> None:
+    last = yaml.safe_load((last_chart / "Chart.yaml").read_text(encoding="utf-8"))["version"]
+    _upgrade(_by_old_helm(release), last_chart, values)
+    release.settle()
+    before = _servers(release)
+    with under_load(_load()) as load:
+        _upgrade(release, CHART, values)
+        release.settle()
+    lost = load.report.failures()
+    record(f"from {last}, installed by Helm 3.17, to this commit by Helm 4", load.report, lost=lost)
+    assert not before & _servers(release)
+    if last == "0.1.0":
+        # its servers don't ask clients to leave: each kept connection may see one 500 when the old server stops
+        assert not load.report.failures("new")
+        assert len(lost) <= len(STREAMS) - 1
+        assert all("status 500" in failure for failure in lost)
+    else:
+        nothing_lost(load.report)
+    assert KILLED not in ends.exit_codes.values()
+
+
+def test_an_upgrade_to_an_image_that_is_not_there_is_rolled_back_by_helm(
+    serving: Release, values: dict[str, Any], record: Record
+) -> None:
+    before = _servers(serving)
+    missing = values | {"image": {"tag": "v0.0.0-none"}}
+    with under_load(_load()) as load:
+        with pytest.raises(CommandError):
+            _upgrade(serving, CHART, missing, "--rollback-on-failure", "--timeout=45s")
+        serving.settle()
+    record("upgrade to a missing image, --rollback-on-failure of Helm 4", load.report)
+    nothing_lost(load.report)
+    assert _servers(serving) == before
+    assert _last_revision(serving)["description"].startswith("Rollback to")
+
+
+def test_an_upgrade_with_a_wrong_argument_is_rolled_back_by_hand(
+    serving: Release, values: dict[str, Any], record: Record
+) -> None:
+    before = _servers(serving)
+    old_helm = _by_old_helm(serving)
+    with under_load(_load()) as load:
+        _upgrade(old_helm, CHART, values | {"engine": {"extraArgs": ["--no-such-flag"]}})
+        _await_crash(serving)
+        old_helm.helm("rollback", serving.name)
+        serving.settle()
+    record("upgrade with an unknown argument, `helm rollback` of Helm 3.17", load.report)
+    nothing_lost(load.report)
+    assert _servers(serving) == before
+
+
+def _last_revision(release: Release) -> dict[str, Any]:
+    revision = dict(json.loads(release.helm("history", release.name, "--output=json"))[-1])
+    assert revision["status"] == "deployed"
+    return revision
+
+
+def _await_crash(release: Release) -> None:
+    """Return when a server has ended by itself."""
+    deadline = time.monotonic() + 180
+    while not [
+        status
+        for pod in release.pods()
+        for status in pod["status"].get("containerStatuses", [])
+        if "terminated" in status["state"] | status["lastState"]
+    ]:
+        assert time.monotonic() < deadline, "no server has crashed in 3 minutes"
+        time.sleep(0.5)
+
+
+def test_the_oldest_helm_upgrades_what_the_newest_one_has(
+    serving: Release, values: dict[str, Any], ends: Ends, record: Record
+) -> None:
+    before = _servers(serving)
+    with under_load(_load()) as load:
+        _upgrade(_by_old_helm(serving), CHART, values | {"podAnnotations": {"example.com/round": "oldest"}})
+        serving.settle()
+    record("rolling update by Helm 3.17 of a release that Helm 4 had upgraded", load.report)
+    nothing_lost(load.report)
+    assert not before & _servers(serving)
+    assert KILLED not in ends.exit_codes.values()
+
+
+# -- without servers, which fit no node: all that counts are the objects
+
+NOWHERE: dict[str, Any] = {"accelerator": {"type": "cpu"}, "nodeSelector": {"example.com/no-such-node": "true"}}
+
+
+@pytest.mark.parametrize("first", ["the oldest", "the newest"])
+def test_each_helm_goes_on_where_the_other_left_off(new_release: NewRelease, first: str) -> None:
+    newest = new_release(f"begun-by-{first.split()[1]}")
+    helms = [newest, _by_old_helm(newest)] if first == "the newest" else [_by_old_helm(newest), newest]
+    values = exposures() | NOWHERE
+    for number, release in enumerate([*helms, *helms]):
+        label = {"example.com/round": str(number)}
+        _upgrade(release, CHART, values | {"podLabels": label, "commonAnnotations": label, "replicas": number + 1})
+        deployment = json.loads(release.kubectl("get", "deployment", newest.name, "--output=json"))
+        assert deployment["spec"]["replicas"] == number + 1
+        assert deployment["spec"]["template"]["metadata"]["labels"].items() >= label.items()
+        for kind in ("service", "ingress", "networkpolicy", "poddisruptionbudget"):
+            item = json.loads(release.kubectl("get", kind, newest.name, "--output=json"))
+            assert item["metadata"]["annotations"].items() >= label.items()
+    releases = json.loads(newest.helm("history", newest.name, "--output=json"))
+    assert [item["status"] for item in releases] == ["superseded"] * 3 + ["deployed"]
+
+
+@pytest.mark.parametrize("helm", ["in use", "oldest"])
+def test_weights_outlive_the_release_and_are_found_again(new_release: NewRelease, helm: str) -> None:
+    release = new_release(f"kept-{helm.replace(' ', '-')}")
+    if helm == "oldest":
+        release = _by_old_helm(release)
+    values = NOWHERE | {"cache": {"model": {"type": "claim", "size": "16Mi"}}}
+    try:
+        _upgrade(release, CHART, values)
+        claims = _claims(release)
+        release.uninstall()
+        assert _claims(release) == claims
+        _upgrade(release, CHART, values)
+        assert _claims(release) == claims
+        path = "--output=jsonpath={.spec.template.spec.volumes[*].persistentVolumeClaim.claimName}"
+        assert release.kubectl("get", "deployment", release.name, path).split() == list(claims)
+    finally:
+        release.uninstall()
+        release.kubectl("delete", "pvc", f"--selector=app.kubernetes.io/instance={release.name}")
+
+
+def _claims(release: Release) -> dict[str, str]:
+    """Ids of a release's claims by name; there are some."""
+    selector = f"--selector=app.kubernetes.io/instance={release.name}"
+    items = json.loads(release.kubectl("get", "pvc", selector, "--output=json"))["items"]
+    assert items
+    return {item["metadata"]["name"]: item["metadata"]["uid"] for item in items}
