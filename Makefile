@@ -39,8 +39,21 @@ test: lint ## lint, then the contract, render and meta tests; needs no cluster
 	@$(PYTHON) -m scripts.tests test -n 2
 
 .PHONY: test-all
-test-all: lint ## make test, and the contract and render tests again with the oldest supported Helm
+test-all: lint ## make test, values made at random, and the contract and render tests again with the oldest supported Helm
 	@$(PYTHON) -m scripts.tests test-all -n 2
+
+export VALUES JUNIT CHECK_FLAGS SAMPLE ONLY
+.PHONY: check
+check: $(READY) ## say what is wrong with values files of yours (VALUES=a.yaml,b.yaml JUNIT=result.xml)
+	@$(PYTHON) -m scripts.check
+
+.PHONY: coverage
+coverage: $(READY) ## which branches of the templates no value set reaches
+	@$(PYTHON) -m scripts.tests coverage
+
+.PHONY: mutation
+mutation: $(READY) ## which mistakes in the templates no test sees; takes hours (SAMPLE=100 ONLY=_args.tpl)
+	@$(PYTHON) -m scripts.mutation
 
 .PHONY: test-rules
 test-rules: $(READY) ## check the alert rules with promtool: each fires when it must, and is silent when it must not

@@ -1,4 +1,4 @@
-"""`make test`, `make test-all`, `make test-rules`, `make e2e`: pytest with the project's own programs and cluster."""
+"""`make test`, `test-all`, `coverage`, `test-rules`, `e2e`: pytest with the project's own programs and cluster."""
 
 from __future__ import annotations
 
@@ -27,10 +27,14 @@ def run() -> None:
     if target == "rules":
         tools.put_on_path("promtool")
         sys.exit(_pytest("tests/rules", *arguments))
+    if target == "coverage":
+        sys.exit(_pytest("tests/coverage", "-s", *arguments))
     if target not in ("test", "test-all"):
         sys.exit(_pytest(*sys.argv[1:]))
     oldest = tools.oldest_helm(install=target == "test-all")
     code = _pytest(*arguments)
+    if code == 0 and target == "test-all":
+        code = _pytest("tests/property", *arguments)
     if code == 0 and oldest:
         code = _repeat(oldest, every=target == "test-all", arguments=arguments)
     elif code == 0:

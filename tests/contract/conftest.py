@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from harness import helm
+from harness import helm, refusals
 from harness.helm import CHART
 
 #: Keys and, in lists, numbers that lead to a value.
@@ -21,13 +21,8 @@ class Complaints:
     def __init__(self, text: str) -> None:
         self.text = text.replace("\\", "")
         self._at: dict[str, str] = {}
-        for pointer, dotted, words in re.findall(
-            r"^ *- (?:at '([^']*)':|(\S+?):?) (.*)$", self.text, flags=re.MULTILINE
-        ):
-            if words == "validation failed":  # what is wrong stands below
-                continue
-            path = dotted or pointer
-            self._at[path] = f"{self._at.get(path, '')}{words}\n"
+        for place, words in refusals.complaints(text):
+            self._at[place] = f"{self._at.get(place, '')}{words}\n"
 
     def about(self, path: Steps) -> str:
         """Return what is said of a path, as Helm 4 (/a/0/b) or Helm 3 (a.0.b) writes it; empty where nothing is."""

@@ -318,6 +318,10 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
     ],
     "literalSecrets": [
         ({"engine": {"env": {"HF_TOKEN": "hf_x"}}}, ("engine.env.HF_TOKEN", "model.credentials")),
+        (
+            {"initContainers": {"get": {"image": "a:1", "env": [{"name": "GIT_TOKEN", "value": "x"}]}}},
+            ("env of container get: GIT_TOKEN holds a secret", "secretKeyRef"),
+        ),
         ({"engine": {"env": {"VLLM_API_KEY": "x"}}}, ("engine.env.VLLM_API_KEY", "server.apiKey.keys")),
         ({"engine": {"env": {"AWS_SECRET_ACCESS_KEY": "x"}}}, ("engine.env.AWS_SECRET_ACCESS_KEY", "secretKeyRef")),
     ],

@@ -24,6 +24,10 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9_]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)
 _SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
+#: Depth beyond which nobody wants to know it.
+_ENOUGH = 1000
+
+
 class DuplicateKeyError(yaml.YAMLError):
     """A map has one key twice; Go's library keeps the last one in silence, an API server refuses it."""
 
@@ -74,6 +78,17 @@ for _tag, _pattern in (
 _Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 _Loader.add_constructor("tag:yaml.org,2002:float", _float)
 _Loader.add_constructor("tag:yaml.org,2002:bool", _boolean)
+
+
+def depth(text: str) -> int:
+    """Return how deep maps and lists of a text are nested; raises yaml.YAMLError where it is malformed."""
+    deepest = now = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        now += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        deepest = max(deepest, now)
+        if deepest > _ENOUGH:
+            break
+    return deepest
 
 
 def load(text: str) -> Any:

@@ -12,7 +12,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,11 @@ from harness.objects import Objects
 
 #: This repository and its chart; in an installed wheel there is neither, and a chart must be named.
 ROOT = Path(__file__).resolve().parents[2]
-CHART = ROOT / "charts" / "vllm"
+#: $HARNESS_CHART names a changed copy of it, on which the tests are tried.
+CHART = Path(os.environ.get("HARNESS_CHART") or ROOT / "charts" / "vllm")
+
+#: The oldest Helm that the chart works with.
+OLDEST = (3, 17)
 
 #: Kubernetes version that renders pretend to see; Helm's own default differs from version to version.
 KUBE_VERSION = "1.37.0"
@@ -80,7 +84,7 @@ def _environment() -> dict[str, str]:
 def run(arguments: Sequence[str], stdin: str = "") -> str:
     """Return what the helm program prints; raises HelmError where it fails or writes to standard error."""
     command = [binary(), *arguments]
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, env=_environment(), check=False)
+    done = subprocess.run(command, input=stdin, capture_output=True, encoding="utf-8", env=_environment(), check=False)
     if done.returncode or done.stderr.strip():
         raise HelmError(done.stderr or done.stdout, _shown(arguments, stdin))
     return done.stdout
@@ -136,7 +140,8 @@ def render(
     for item in values:
         layers += ["--values", str(item) if isinstance(item, Path) else "-"]
     arguments = ["template", release, str(chart), "--namespace", namespace, "--kube-version", kube_version]
-    stdin = json.dumps(maps[0]) if maps else ""
+    # Helm reads no pair of surrogates, as which json would write an emoji
+    stdin = json.dumps(maps[0], ensure_ascii=False) if maps else ""
     command = (*arguments, *layers, *options)
     # a chart is known by its content, as tests make copies of it
     words = json.dumps([word for word in command if word != str(chart)]).replace(f"{ROOT}/", "")
@@ -151,17 +156,18 @@ def _render(arguments: tuple[str, ...], stdin: str, key: str) -> Rendered:
     return Rendered(text, Objects.parse(text), _shown(arguments, stdin))
 
 
-def _kept(arguments: tuple[str, ...], stdin: str, key: str) -> str:
+def _kept(arguments: tuple[str, ...], stdin: str, key: str, ask: Callable[[], str] | None = None) -> str:
     """Helm's output or refusal; kept in $HARNESS_CACHE, where that names a folder, for later runs and other workers."""
     folder = os.environ.get("HARNESS_CACHE")
+    ask = ask or functools.partial(run, arguments, stdin)
     if not folder:
-        return run(arguments, stdin)
+        return ask()
     program = Path(binary()).stat()
     name = hashlib.sha256(json.dumps([stdin, key, program.st_size, program.st_mtime_ns]).encode()).hexdigest()
     file = Path(folder) / name
     if not file.exists():
         try:
-            outcome = {"output": run(arguments, stdin)}
+            outcome = {"output": ask()}
         except HelmError as error:
             outcome = {"refusal": error.text}
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -180,6 +186,25 @@ def lint(values: Path, chart: Path | None = None) -> str:
     arguments = ("lint", str(chart), "--strict", "--kube-version", KUBE_VERSION, "--values", str(values))
     key = f"lint {hashlib.sha256(values.read_bytes()).hexdigest()} {KUBE_VERSION} {digest(chart)}"
     return _kept(arguments, "", key)
+
+
+def lint_log(values: Values, chart: Path, kube_version: str = KUBE_VERSION) -> str:
+    """Return all that `helm lint` writes of a chart with values; what templates `fail` with is in it, and no end.
+
+    It is kept like a render. Raises FileNotFoundError where the chart is not there.
+    """
+    chart = _named(chart)
+    given = values.read_text(encoding="utf-8") if isinstance(values, Path) else json.dumps(values, ensure_ascii=False)
+    arguments = ("lint", str(chart), "--kube-version", kube_version, "--values", "-")
+
+    def log() -> str:
+        command = [binary(), *arguments]
+        done = subprocess.run(
+            command, input=given, capture_output=True, encoding="utf-8", env=_environment(), check=False
+        )
+        return done.stdout + done.stderr
+
+    return _kept(arguments, given, f"lint log {kube_version} {digest(chart)}", log)
 
 
 def notes(*values: Values, chart: Path | None = None, release: str = "test", namespace: str = "models") -> str:

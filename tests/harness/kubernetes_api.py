@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import json
+import re
+from collections.abc import Iterable
 from importlib import resources
 from typing import Any
 
@@ -22,6 +24,7 @@ from harness.objects import Manifest, Objects
 #: The oldest and the newest Kubernetes minor that the chart supports.
 SUPPORTED = ("1.31", "1.37")
 
+_SCHEMAS = "kubernetes-json-schema"
 _OBJECT_META = "https://kubernetes.io/api/_definitions.json#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
 
@@ -37,6 +40,21 @@ def findings(objects: Objects, minor: str) -> list[Finding]:
             for leaf in _leaves(error):
                 found.append(Finding(manifest, tuple(leaf.absolute_path), f"{leaf.message} (Kubernetes {minor})"))
     return found
+
+
+def known() -> list[str]:
+    """Return the minors of Kubernetes whose API is at hand, oldest first."""
+    names = [folder.name for folder in (resources.files("kubernetes_validate") / _SCHEMAS).iterdir()]
+    found = (re.fullmatch(r"v(\d+)\.(\d+)\.0-local-strict", name) for name in names)
+    return [f"{major}.{minor}" for major, minor in sorted((int(item[1]), int(item[2])) for item in found if item)]
+
+
+def knows(manifest: Manifest, minors: Iterable[str]) -> bool:
+    """Whether there is a definition of an object's kind in each of these minors."""
+    try:
+        return all(_validator(manifest, minor) for minor in minors)
+    except UnknownKindError:
+        return False
 
 
 def _leaves(error: jsonschema.ValidationError) -> list[jsonschema.ValidationError]:
@@ -70,5 +88,5 @@ def _definitions(minor: str) -> Registry[Any]:
 
 
 def _read(minor: str, name: str) -> Any:
-    folder = resources.files("kubernetes_validate") / "kubernetes-json-schema" / f"v{minor}.0-local-strict"
+    folder = resources.files("kubernetes_validate") / _SCHEMAS / f"v{minor}.0-local-strict"
     return json.loads((folder / name).read_text(encoding="utf-8"))

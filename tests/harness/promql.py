@@ -26,6 +26,9 @@ DATA = Path(__file__).parent / "data"
 #: Labels that a scrape adds to every series of a pod.
 TARGET_LABELS = frozenset(["job", "instance", "namespace", "pod"])
 
+#: Templates that pass on a user's files and objects.
+_OF_USERS = ("/configmap.yaml", "/extra-objects.yaml")
+
 #: What Grafana fills in by itself.
 _GRAFANA = {"$__rate_interval": "5m", "$__interval": "1m", "$__range": "1h"}
 
@@ -155,14 +158,14 @@ def rule_groups(objects: Objects) -> Iterator[tuple[Manifest, tuple[Step, ...], 
     for manifest in objects.of("PrometheusRule"):
         yield manifest, ("spec", "groups"), manifest.at("spec", "groups")
     for manifest, path, content in _files(objects):
-        if "groups" in content:
+        if isinstance(content.get("groups"), list):
             yield manifest, path, content["groups"]
 
 
 def dashboards(objects: Objects) -> Iterator[tuple[Manifest, tuple[Step, ...], dict[str, Any]]]:
     """Every dashboard of Grafana: the object that holds it, the path, and the dashboard."""
     for manifest, path, content in _files(objects):
-        if "panels" in content:
+        if isinstance(content.get("panels"), list):
             yield manifest, path, content
 
 
@@ -170,17 +173,26 @@ def _files(objects: Objects) -> Iterator[tuple[Manifest, tuple[Step, ...], dict[
     """Every YAML or JSON map in a ConfigMap."""
     for manifest in objects.of("ConfigMap"):
         for name, text in manifest.body.get("data", {}).items():
-            if name.endswith((".yaml", ".json")):
-                content = json.loads(text) if name.endswith(".json") else go_yaml.load(text)
-                if isinstance(content, dict):
-                    yield manifest, ("data", name), content
+            content = _content(name, text)
+            if isinstance(content, dict):
+                yield manifest, ("data", name), content
+
+
+def _content(name: str, text: str) -> Any:
+    """What a file of this name holds; None where its name promises neither JSON nor YAML, or promises too much."""
+    try:
+        if name.endswith(".json"):
+            return json.loads(text)
+        return go_yaml.load(text) if name.endswith(".yaml") else None
+    except (ValueError, yaml.YAMLError):
+        return None
 
 
 def rules(objects: Objects) -> Iterator[tuple[Expression, dict[str, Any]]]:
     """Every rule of Prometheus, with its expression."""
     for manifest, path, groups in rule_groups(objects):
         for group in groups:
-            for rule in group["rules"]:
+            for rule in group.get("rules", []):
                 where = (*path, group["name"], rule.get("alert") or rule["record"])
                 yield Expression(manifest, where, rule["expr"]), rule
 
@@ -193,7 +205,7 @@ def expressions(objects: Objects) -> Iterator[Expression]:
         for panel in dashboard["panels"]:
             for target in panel.get("targets", []):
                 yield Expression(manifest, (*path, panel["title"]), without_variables(target["expr"]))
-        for variable in dashboard["templating"]["list"]:
+        for variable in dashboard.get("templating", {}).get("list", []):
             found = re.fullmatch(r"label_values\((.*), *\w+\)", str(variable.get("query", "")))
             if found:
                 yield Expression(manifest, (*path, variable["name"]), without_variables(found.group(1)))
@@ -202,7 +214,9 @@ def expressions(objects: Objects) -> Iterator[Expression]:
             if "query" in trigger["metadata"]:
                 yield Expression(manifest, ("spec", "triggers", index), trigger["metadata"]["query"])
     for manifest, path, content in _files(objects):
-        for rule in [*content.get("rules", []), *content.get("externalRules", [])]:
+        for rule in (rule for key in ("rules", "externalRules") for rule in content.get(key) or []):
+            if not isinstance(rule, dict) or "seriesQuery" not in rule:  # a user's file, with rules of something else
+                continue
             yield Expression(manifest, (*path, "seriesQuery"), rule["seriesQuery"])
             name = rule["seriesQuery"].partition("{")[0]
             filled = {"<<.Series>>": name, "<<.LabelMatchers>>": 'namespace="n"', "<<.GroupBy>>": "namespace, pod"}
@@ -223,14 +237,17 @@ def _fill(text: str, values: dict[str, str]) -> str:
 def findings(objects: Objects, version: str) -> list[Finding]:
     """Every expression that does not parse, or that reads what neither vLLM nor another exporter nor a rule gives.
 
-    A trigger may read what its user has: there, only names that vLLM would have are checked.
+    Triggers and files of a user's may read what the user has: there, only names that vLLM would have are checked.
     """
     known = known_metrics(version)
     recorded = {rule["record"] for _, rule in rules(objects) if "record" in rule}
     found = []
     for expression in expressions(objects):
         for problem in problems(expression.text, known, recorded):
-            foreign = expression.manifest.kind == "ScaledObject" and problem.startswith("nobody exposes ")
-            if not (foreign and not problem.startswith("nobody exposes vllm:")):
+            manifest = expression.manifest
+            foreign = manifest.kind == "ScaledObject" or manifest.source.endswith(_OF_USERS)
+            if not (
+                foreign and problem.startswith("nobody exposes ") and not problem.startswith("nobody exposes vllm:")
+            ):
                 found.append(Finding(expression.manifest, expression.path, f"{problem} in {expression.text}"))
     return found

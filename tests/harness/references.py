@@ -53,11 +53,11 @@ def declared_external(values: Any) -> External:
         scheme, _, place = str(values.get("uri")).partition("://")
         if scheme == "pvc":
             found.add(("PersistentVolumeClaim", place.partition("/")[0]))
-        if isinstance(values.get("endpointPicker"), Mapping):
-            found.add(("Service", values["endpointPicker"]["name"]))
-        for key, kind in (_ENV_SOURCES | _ENV_FROM_SOURCES).items():
-            if isinstance(values.get(key), Mapping):
-                found.add((kind, values[key]["name"]))
+        named = {"endpointPicker": "Service"} | _ENV_SOURCES | _ENV_FROM_SOURCES
+        for key, kind in named.items():
+            part = values.get(key)
+            if isinstance(part, Mapping) and isinstance(part.get("name"), str):
+                found.add((kind, part["name"]))
         values = list(values.values())
     if isinstance(values, list):
         for item in values:

@@ -5,6 +5,7 @@ The real parser takes prefixes of flags, so that a typo may pass; here a flag mu
 
 from __future__ import annotations
 
+import difflib
 import functools
 import json
 import re
@@ -56,6 +57,10 @@ class Parser:
     def flag(self, name: str) -> Flag | None:
         """Return the flag of that full name with its dashes."""
         return self._by_name.get(name)
+
+    def near(self, name: str) -> str:
+        """Return the flag whose name is nearest to a misspelt one; empty where none is near."""
+        return next(iter(difflib.get_close_matches(name, self._by_name, n=1, cutoff=0.75)), "")
 
     def problems(self, arguments: Sequence[str]) -> list[str]:
         """One sentence for each thing that the parser would not take, or would take another way than it reads."""

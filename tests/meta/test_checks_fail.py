@@ -306,6 +306,7 @@ def test_what_the_user_declares_to_exist_is_taken_as_there() -> None:
         "engine": {"envFrom": [{"secretRef": {"name": "b"}}, {"configMapRef": {"name": "c"}}]},
         "extraVolumes": {"data": {"persistentVolumeClaim": {"claimName": "d"}}},
         "other": [{"uri": "pvc://e/folder"}, {"tlsSecret": "f"}, {"endpointPicker": {"name": "g"}}],
+        "without a name": [{"endpointPicker": {}}, {"secretRef": {}}],
     }
     expected = {("Secret", "a"), ("Secret", "b"), ("ConfigMap", "c"), ("PersistentVolumeClaim", "d")}
     expected |= {("PersistentVolumeClaim", "e"), ("Secret", "f"), ("Service", "g")}

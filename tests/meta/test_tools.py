@@ -139,6 +139,12 @@ def test_a_refusal_names_the_command_that_shows_it_again() -> None:
     assert failure.value.command in str(failure.value)
 
 
+def test_helm_gets_texts_as_they_are() -> None:
+    env = {"engine": {"env": {"GREETING": "\U0001f600 \u00e9"}}}
+    server = helm.render(env).objects.one("Deployment").at("spec", "template", "spec", "containers", "vllm")
+    assert {"name": "GREETING", "value": "\U0001f600 \u00e9"} in server["env"]
+
+
 def test_the_users_cluster_and_helm_settings_are_out_of_reach() -> None:
     output = helm.run(["env"])
     for line in output.splitlines():

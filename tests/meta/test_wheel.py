@@ -15,31 +15,15 @@ from pathlib import Path
 import pytest
 from harness.helm import CHART, ROOT
 
-#: Renders a chart with a user's values, and prints where the library lies and what every check of it finds.
+#: The command of the wheel, as its console script runs it.
 PROGRAM = """
 import sys
 
-sys.path.insert(0, sys.argv[1])
-from pathlib import Path
+sys.path.insert(0, sys.argv.pop(1))
+import harness.__main__
 
-import harness
-from harness import go_yaml, helm, kubernetes_api, pod_security, references, vllm_arguments
-
-chart, values = Path("vendored/vllm"), Path("my-values.yaml")
-rendered = helm.render(values, chart=chart)
-objects = rendered.objects
-external = references.declared_external(go_yaml.load(values.read_text()))
-print(harness.__file__)
-print(helm.notes(values, chart=chart).splitlines()[0])
-print(rendered.command)
-for finding in (
-    *[finding for minor in kubernetes_api.SUPPORTED for finding in kubernetes_api.findings(objects, minor)],
-    *pod_security.findings(objects),
-    *references.findings(objects, external),
-    *references.repetitions(objects),
-    *vllm_arguments.findings(objects, helm.app_version(chart)),
-):
-    print(finding)
+assert harness.__file__.startswith(sys.path[0])
+harness.__main__.run()
 """
 
 GOOD = """
@@ -78,34 +62,56 @@ def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def check(folder: Path, values: str, program: str = PROGRAM) -> subprocess.CompletedProcess[str]:
+def check(folder: Path, values: str, *arguments: str, program: str = PROGRAM) -> subprocess.CompletedProcess[str]:
     """Run a program in the folder that sees the wheel and what the wheel depends on, and no other module of ours."""
     (folder / "my-values.yaml").write_text(values, encoding="utf-8")
     environment = {"PATH": os.environ["PATH"]}
-    command = [sys.executable, "-I", "-c", program, str(folder / "site")]
+    command = [sys.executable, "-I", "-c", program, str(folder / "site"), *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_the_wheel_renders_a_vendored_chart_and_finds_nothing_wrong_with_good_values(elsewhere: Path) -> None:
-    done = check(elsewhere, GOOD)
+CHECK = ("check", "--chart", "vendored/vllm", "-f", "my-values.yaml")
+
+
+def test_the_wheel_finds_nothing_wrong_with_good_values_of_a_vendored_chart(elsewhere: Path) -> None:
+    done = check(elsewhere, GOOD, *CHECK)
     assert done.stderr == ""
-    library, note, command, *findings = done.stdout.splitlines()
-    assert Path(library).is_relative_to(elsewhere / "site")
-    assert note.startswith("team/model is served as test")
-    assert command.startswith("helm template test vendored/vllm --")
-    assert findings == []
+    assert done.stdout.startswith("✓ Nothing is wrong with my-values.yaml")
+    assert done.returncode == 0
 
 
 def test_the_wheel_finds_what_is_wrong_with_a_users_values(elsewhere: Path) -> None:
-    done = check(elsewhere, BAD)
+    done = check(elsewhere, BAD, *CHECK)
     assert done.stderr == ""
     for words in ("datta", "hostPath", "no container mounts it", "vLLM 0.32.0 has no flag --no-such-flag"):
         assert words in done.stdout, words
+    assert done.returncode == 1
+
+
+def test_without_a_chart_the_command_asks_for_one(elsewhere: Path) -> None:
+    done = check(elsewhere, GOOD, "check", "-f", "my-values.yaml")
+    assert "the following arguments are required: --chart" in done.stderr
+    assert done.returncode == 2
+
+
+def test_the_wheel_brings_the_command(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (entries,) = [name for name in archive.namelist() if name.endswith(".dist-info/entry_points.txt")]
+        assert "harness = harness.__main__:run" in archive.read(entries).decode()
+
+
+def test_the_library_shows_notes_of_a_vendored_chart(elsewhere: Path) -> None:
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from harness import helm;"
+        "print(helm.notes(Path('my-values.yaml'), chart=Path('vendored/vllm')))"
+    )
+    done = check(elsewhere, GOOD, program=program)
+    assert done.stdout.startswith("team/model is served as test")
 
 
 def test_without_a_chart_the_wheel_asks_for_one(elsewhere: Path) -> None:
     program = "import sys; sys.path.insert(0, sys.argv[1]); from harness import helm; helm.render({})"
-    done = check(elsewhere, "", program)
+    done = check(elsewhere, "", program=program)
     assert done.stderr.splitlines()[-1].endswith("name one that holds a Chart.yaml, as chart=PATH")
 
 

@@ -1,4 +1,7 @@
-"""Statements that hold for every value set; a new values file needs no new test."""
+"""Statements that hold for every value set; a new values file needs no new test.
+
+What a user's values can break, too, is stated in harness.invariants; the rest is here.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from harness import helm, kubernetes_api, names, pod_security, promql, references, vllm_arguments
+from harness import helm
 from harness.findings import Finding
 from harness.helm import CHART, Rendered
-from harness.objects import Container, Manifest, containers, pods
+from harness.invariants import CHECKS, Subject, of_chart
+from harness.objects import pods
 from harness.value_sets import ValueSet
 
 Clean = Callable[[Sequence[Finding], Rendered], None]
-
-#: Release names as long as Helm takes them, one plain and one that no Service may have.
-LONG_NAME = "release" + "-name" * 9 + "s"
-ODD_NAME = "7b.chat" + ".model-v1" * 5 + "s"
 
 #: Selectors may hold nothing that a user or an upgrade can change.
 SELECTOR_LABELS = {"app.kubernetes.io/name", "app.kubernetes.io/instance"}
@@ -27,46 +27,14 @@ SELECTOR_LABELS = {"app.kubernetes.io/name", "app.kubernetes.io/instance"}
 LEADER = {"leaderworkerset.sigs.k8s.io/worker-index"}
 
 
-def servers(workload: Manifest) -> list[Container]:
-    """The containers of a workload in which vLLM runs; there is one at least."""
-    found = [container for container in containers(workload) if container.body["name"] == "vllm"]
-    assert found, f"{workload} runs no vLLM"
-    return found
+def subject(value_set: ValueSet) -> Subject:
+    """A value set as the checks take it."""
+    return Subject(value_set.values(), (value_set.path,))
 
 
-@pytest.mark.parametrize("minor", kubernetes_api.SUPPORTED)
-def test_kubernetes_takes_every_object(rendered: Rendered, clean: Clean, minor: str) -> None:
-    clean(kubernetes_api.findings(rendered.objects, minor), rendered)
-
-
-def test_pods_meet_the_restricted_standard(rendered: Rendered, clean: Clean) -> None:
-    clean(pod_security.findings(rendered.objects), rendered)
-
-
-def test_vllm_takes_every_argument(value_set: ValueSet, rendered: Rendered) -> None:
-    raw = [str(item) for item in value_set.values().get("engine", {}).get("extraArgs", [])]
-    for workload in rendered.objects.servers():
-        for container in servers(workload):
-            arguments = vllm_arguments.arguments(container)
-            assert arguments[len(arguments) - len(raw) :] == raw
-            checked = arguments[: len(arguments) - len(raw)]
-            assert not vllm_arguments.parser(helm.app_version()).problems(checked), rendered.command
-
-
-def test_every_query_reads_what_is_there(rendered: Rendered, clean: Clean) -> None:
-    clean(promql.findings(rendered.objects, helm.app_version()), rendered)
-
-
-def test_every_name_leads_somewhere(value_set: ValueSet, rendered: Rendered, clean: Clean) -> None:
-    clean(references.findings(rendered.objects, references.declared_external(value_set.values())), rendered)
-
-
-def test_nothing_is_given_twice(rendered: Rendered, clean: Clean) -> None:
-    clean(references.repetitions(rendered.objects), rendered)
-
-
-def test_no_number_loses_its_form(rendered: Rendered) -> None:
-    assert not [line for line in rendered.text.splitlines() if re.search(r"\de\+\d", line)], rendered.command
+@pytest.mark.parametrize("name", CHECKS)
+def test_values_keep_what_is_promised_of_any(value_set: ValueSet, rendered: Rendered, clean: Clean, name: str) -> None:
+    clean(CHECKS[name].findings(subject(value_set)), rendered)
 
 
 def test_selectors_hold_only_name_and_instance(rendered: Rendered) -> None:
@@ -81,32 +49,11 @@ def test_selectors_hold_only_name_and_instance(rendered: Rendered) -> None:
 
 def test_every_object_stands_in_the_release_namespace_with_its_labels(rendered: Rendered) -> None:
     for manifest in rendered.objects:
-        if manifest.source.endswith("extra-objects.yaml"):
+        if not of_chart(manifest):
             continue
         assert manifest.at("metadata", "namespace") == "models"
         assert manifest.at("metadata", "labels").keys() > SELECTOR_LABELS
         assert manifest.at("metadata", "labels", "app.kubernetes.io/managed-by") == "Helm"
-
-
-def test_a_pod_can_start_and_stop_as_vllm_needs(rendered: Rendered) -> None:
-    for workload in rendered.objects.servers():
-        for pod in pods(workload):
-            assert pod.spec["enableServiceLinks"] is False
-            assert pod.spec["automountServiceAccountToken"] is False
-        for container in servers(workload):
-            writable = {mount["mountPath"] for mount in container.body["volumeMounts"] if not mount.get("readOnly")}
-            assert {"/tmp", "/dev/shm"} < writable  # noqa: S108
-            environment = {item["name"]: item.get("value") for item in container.body["env"]}
-            assert environment["HOME"] in writable
-            assert {"USER", "LOGNAME", "HF_HOME", "VLLM_CACHE_ROOT"} < environment.keys()
-            assert container.body["terminationMessagePolicy"] == "FallbackToLogsOnError"
-            assert not container.body["image"].endswith(":latest")
-
-
-def test_an_upgrade_renders_like_an_install(value_set: ValueSet, rendered: Rendered) -> None:
-    # a second render: nothing is drawn by lot either
-    upgrade = helm.render(value_set.path, options=("--is-upgrade",))
-    assert upgrade.text == rendered.text
 
 
 def test_a_new_chart_version_changes_only_labels_of_objects(
@@ -134,13 +81,6 @@ def _version() -> str:
     found = re.search(r"^version: (\S+)$", (CHART / "Chart.yaml").read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert found
     return found.group(1)
-
-
-@pytest.mark.parametrize("release", [LONG_NAME, ODD_NAME])
-def test_every_release_name_gives_names_that_kubernetes_takes(value_set: ValueSet, clean: Clean, release: str) -> None:
-    assert len(release) == 53
-    rendered = helm.render(value_set.path, release=release)
-    clean(names.findings(rendered.objects), rendered)
 
 
 def test_two_releases_in_a_namespace_share_nothing(value_set: ValueSet, rendered: Rendered) -> None:

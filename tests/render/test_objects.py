@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 import pytest
-from harness import helm
+from harness import go_yaml, helm, kubernetes_api
 
 
 def test_the_service_leads_to_the_server_by_port_name() -> None:
@@ -82,6 +82,37 @@ def test_a_release_name_that_no_service_may_have_is_changed_with_a_hash(release:
     assert f"service/{expected} " in helm.notes({}, release=release)
 
 
+#: Names that Helm and Kubernetes take, and that are no texts to YAML unless they are quoted.
+MISREAD = ["on", "no", "null", "123", "0x1f", "1e3"]
+
+
+@pytest.mark.parametrize("name", MISREAD)
+def test_a_name_that_yaml_takes_for_something_else_stays_a_name(name: str) -> None:
+    values = {
+        "priorityClassName": name,
+        "runtimeClassName": name,
+        "serviceAccount": {"name": name},
+        "ingress": {"enabled": True, "className": name},
+        "cache": {"model": {"type": "claim", "size": "1Gi", "storageClassName": name}},
+        "autoscaling": {"hpa": {"enabled": True, "metricName": name}},
+        "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]},
+        "metrics": {"scrapeConfig": {"enabled": True}},
+    }
+    for nodes in (1, 2):
+        given = {**values, "parallelism": {"nodes": nodes, "tensor": 2}, "checks": {"disabled": {"claimAccess": True}}}
+        rendered = helm.render(given, release=name, namespace=name)
+        assert not kubernetes_api.findings(rendered.objects, "1.37"), rendered.command
+        assert {item.at("metadata", "namespace") for item in rendered.objects} == {name}
+        for text in rendered.objects.one("ConfigMap", f"{rendered_name(rendered)}-scrape-config").at("data").values():
+            (job,) = go_yaml.load(text)["scrape_configs"]
+            assert job["kubernetes_sd_configs"][0]["namespaces"]["names"] == [name]
+
+
+def rendered_name(rendered: helm.Rendered) -> str:
+    """The name of the release's objects."""
+    return rendered.objects.one("Service").name
+
+
 def test_extra_objects_are_installed_with_their_templates_filled_in() -> None:
     extra = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-x"}, "data": {"n": "1"}}
     assert helm.render({"extraObjects": {"x": extra}}).objects.one("ConfigMap", "test-x").at("data") == {"n": "1"}
@@ -95,14 +126,14 @@ def test_the_notes_show_the_derived_numbers() -> None:
         "parallelism": {"tensor": 2, "pipeline": 2},
         "replicas": 2,
         "startup": {"timeoutSeconds": 900},
-        "engine": {"extraArgs": ["--new-flag"]},
+        "engine": {"extraArgs": ["--new-flag", 1048576]},
     }
     text = helm.notes(values)
     assert "4 \u00d7 nvidia.com/gpu for each pod (tensor 2 \u00d7 pipeline 2 \u00d7 data 1)" in text
     assert "up to 900 s" in text
     deadline = helm.render(values).objects.one("Deployment").at("spec", "progressDeadlineSeconds")
     assert f"--timeout {2 * deadline}s" in text
-    assert "unchecked   engine.extraArgs are passed on as they are: --new-flag" in text
+    assert "unchecked   engine.extraArgs are passed on as they are: --new-flag 1048576\n" in text
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,14 @@ def test_a_scrape_config_finds_the_servers_port_of_this_release_alone() -> None:
     }
 
 
+def test_a_scrape_config_finds_servers_that_speak_https() -> None:
+    values = {"metrics": {"scrapeConfig": {"enabled": True}}, "server": {"tls": {"existingSecret": "tls"}}}
+    found = helm.render(values).objects.one("ConfigMap", "test-scrape-config")
+    (job,) = go_yaml.load(found.at("data", "test.yaml"))["scrape_configs"]
+    assert job["relabel_configs"][0]["regex"] == "vllm;test;https;Running"
+    assert (job["scheme"], job["tls_config"]) == ("https", {"insecure_skip_verify": True})
+
+
 def relabel(rule: dict[str, Any], target: dict[str, str]) -> bool:
     """Whether a `keep` of Prometheus keeps a target."""
     names = {

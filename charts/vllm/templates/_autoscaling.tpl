@@ -91,7 +91,7 @@ rules:
         namespace: {resource: namespace}
         pod: {resource: pod}
     name:
-      as: {{ $metric.name }}
+      as: {{ toYaml $metric.name }}
     metricsQuery: {{ printf "%s by (<<.GroupBy>>) (%s)" $metric.function $series | quote }}
 {{- else -}}
 externalRules:
@@ -101,7 +101,7 @@ externalRules:
       overrides:
         namespace: {resource: namespace}
     name:
-      as: {{ $metric.name }}
+      as: {{ toYaml $metric.name }}
     metricsQuery: {{ printf "sum(%s by (pod) (<<.Series>>{<<.LabelMatchers>>,pod=~%q}))" $metric.function (include "vllm.podPattern" .) | quote }}
 {{- end -}}
 {{- end -}}

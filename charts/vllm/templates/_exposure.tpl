@@ -69,9 +69,9 @@
 {{- if .Values.inferencePool.enabled -}}
 group: inference.networking.k8s.io
 kind: InferencePool
-name: {{ include "vllm.fullname" . }}
+name: {{ include "vllm.fullname" . | toYaml }}
 {{- else -}}
-name: {{ include "vllm.fullname" . }}
+name: {{ include "vllm.fullname" . | toYaml }}
 port: {{ include "vllm.scalar" .Values.service.port }}
 {{- end -}}
 {{- end -}}

@@ -19,7 +19,7 @@ kind: LeaderWorkerSet
 apiVersion: apps/v1
 kind: Deployment
 {{- end }}
-name: {{ include "vllm.workloadName" . }}
+name: {{ include "vllm.workloadName" . | toYaml }}
 {{- end -}}
 
 {{- /* vllm.servingLabels: the labels by which requests, scrapes and autoscalers find the pods with an API server: in a group, its leader alone. LeaderWorkerSet gives a leader the last of them. */ -}}

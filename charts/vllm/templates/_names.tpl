@@ -57,8 +57,9 @@ annotations:
 {{- $_ := set $labels "app.kubernetes.io/version" $root.Chart.AppVersion -}}
 {{- $_ := set $labels "app.kubernetes.io/managed-by" $root.Release.Service -}}
 {{- $_ := set $labels "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63) -}}
-name: {{ .name | default (include "vllm.fullname" $root) }}
-namespace: {{ $root.Release.Namespace }}
+{{- /* Helm takes on, no or 123 for a name, which YAML takes for something else without quotation marks. */ -}}
+name: {{ .name | default (include "vllm.fullname" $root) | toYaml }}
+namespace: {{ $root.Release.Namespace | toYaml }}
 labels:
   {{- mergeOverwrite dict ($root.Values.commonLabels | default dict) (.labels | default dict) $labels | toYaml | nindent 2 }}
 {{- with mergeOverwrite dict ($root.Values.commonAnnotations | default dict) (.annotations | default dict) }}

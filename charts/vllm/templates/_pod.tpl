@@ -40,7 +40,7 @@
 
 {{- /* vllm.computedPod: the spec of a pod that serves the model, before podSpec, as YAML; maps and lists stand in it as JSON, as it is read again and toYaml is slow. */ -}}
 {{- define "vllm.computedPod" -}}
-serviceAccountName: {{ include "vllm.serviceAccountName" . }}
+serviceAccountName: {{ include "vllm.serviceAccountName" . | toYaml }}
 automountServiceAccountToken: false
 {{- with include "vllm.imagePullSecrets" . | fromJsonArray }}
 imagePullSecrets: {{ toRawJson . }}
@@ -64,10 +64,10 @@ affinity: {{ toRawJson . }}
 topologySpreadConstraints: {{ toRawJson . }}
 {{- end }}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ toYaml . }}
 {{- end }}
 {{- with .Values.runtimeClassName }}
-runtimeClassName: {{ . }}
+runtimeClassName: {{ toYaml . }}
 {{- end }}
 {{- with include "vllm.initContainers" . | fromJsonArray }}
 initContainers: {{ toRawJson . }}

@@ -1,0 +1,276 @@
+"""`harness check`: what it says of a user's values files, and of files that nothing can be said of."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+import pytest
+from harness import __main__ as command
+from harness import check, helm
+from harness.refusals import Refusal, refusals
+
+
+@pytest.fixture
+def values(tmp_path: Path) -> Path:
+    """Where a test writes a user's values."""
+    return tmp_path / "my-values.yaml"
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """The exit code of `harness check` and all that it prints."""
+    try:
+        code = command.main(["check", *arguments])
+    except SystemExit as end:
+        code = int(end.code or 0)
+    out, errors = capsys.readouterr()
+    assert "Traceback" not in out + errors
+    assert "\x1b" not in out + errors
+    return code, out + errors
+
+
+# -- findings
+
+
+def test_values_with_which_nothing_is_wrong_give_one_verdict(values: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values.write_text("model: {uri: hf://team/model}\n", encoding="utf-8")
+    code, text = told(capsys, "-f", str(values))
+    assert text.startswith(f"✓ Nothing is wrong with {values}\n")
+    assert "vLLM 0.32.0" in text
+    assert code == 0
+
+
+#: Values, and the lines that must be said of them.
+FINDINGS = {
+    # the schema
+    "replcas: 2": ["replcas — there is no such key — write replicas"],
+    "replicas: two": ["replicas — is a string, not an integer — write an integer"],
+    "engine: {args: {max-model-length: 4096}}": [
+        "engine.args.max-model-length — no such flag in vLLM 0.32 — check the spelling"
+    ],
+    "engine: {args: {swap-space: 4}}": ["engine.args.swap-space — no flag of vLLM any more — leave it out"],
+    "drain: null": ["drain — is null, and the chart needs it — leave it out, or give it a value"],
+    "service: {type: Loadbalancer}": ["service.type — is none of the values that there are — write one of ClusterIP"],
+    # named checks
+    "podSpec: {terminationGracePeriodSeconds: 3}": [
+        "podSpec.terminationGracePeriodSeconds — is 3, but the drain takes up to 135 s",
+        " — leave it out, it is computed",
+    ],
+    # what the values make
+    "extraVolumes: {host: {hostPath: {path: /}}}": [
+        "extraVolumes.host.hostPath — a volume of type hostPath is not allowed (Deployment/test at ",
+        "extraVolumes.host.hostPath — no container mounts it",
+    ],
+    "engine: {extraArgs: [--max-num-seq, 8]}": [
+        "engine.extraArgs",
+        "vLLM 0.32.0 has no flag --max-num-seq (Deployment/test at",
+        "write --max-num-seqs",
+    ],
+    "extraObjects: {note: {apiVersion: v1, kind: ConfigMap, metadata: {name: note}, datta: {}}}": [
+        "extraObjects.note.datta — ",
+        "'datta' was unexpected",
+        "write it as `kubectl explain configmap` says",
+    ],
+    "extraObjects: {note: {apiVersion: v1, kind: ConfigMap, metadata: {labels: {a: b}}}}": [
+        "extraObjects — an object in it has no metadata.name that is a text — write its metadata.name, in quotation"
+    ],
+    'commonLabels: {team: "two words"}': ["commonLabels.team — two words is no value of a label"],
+    "podSpec: {enableServiceLinks: true}": ["podSpec.enableServiceLinks — must be false"],
+    "extraObjects: {a: {apiVersion: v1, kind: Secret, metadata: {name: '{{ randAlpha 8 }}'}}}": [
+        "extraObjects.a — is only in one of two renders"
+    ],
+    "extraObjects: {a: {apiVersion: v1, kind: Secret, metadata: {name: '{{ fail }}'}}}": ["extraObjects — "],
+}
+
+
+@pytest.mark.parametrize("text", FINDINGS)
+def test_what_is_wrong_is_told_with_its_path_and_a_remedy(
+    text: str, values: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values.write_text(text, encoding="utf-8")
+    code, output = told(capsys, "-f", str(values))
+    for words in FINDINGS[text]:
+        assert words in output, output
+    assert code == 1
+
+
+def test_later_files_and_set_win(values: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    later = values.with_name("later.yaml")
+    values.write_text("replicas: two", encoding="utf-8")
+    later.write_text("replicas: 2", encoding="utf-8")
+    assert told(capsys, "-f", f"{values},{later}")[0] == 0
+    code, output = told(capsys, "-f", str(values), "-f", str(later), "--set", "replicas=many")
+    assert (code, "replicas — is a string" in output) == (1, True)
+
+
+def test_an_object_of_a_kind_that_nobody_knows_is_left_out_and_named(
+    values: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sealed = "{apiVersion: bitnami.com/v1alpha1, kind: SealedSecret, metadata: {name: s}, spec: {}}"
+    values.write_text(f"extraObjects: {{s: {sealed}}}", encoding="utf-8")
+    code, output = told(capsys, "-f", str(values))
+    assert "not looked at: SealedSecret/s" in output
+    assert code == 0
+
+
+def test_a_terminal_gets_colours_unless_it_asks_for_none(values: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    report = check.Report((check.Complaint("a", "b", "c", "d"),), {"a": "says"}, (), "versions", "helm")
+    assert "\x1b[1mb\x1b[0m — c — \x1b[36md\x1b[0m" in "\n".join(command._lines(report, str(values)))
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "  b — c — d" in command._lines(report, str(values))
+
+
+def test_the_result_is_written_for_a_ci_system(values: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    junit = values.with_name("junit.xml")
+    values.write_text("replcas: 2", encoding="utf-8")
+    assert told(capsys, "-f", str(values), "--junit", str(junit))[0] == 1
+    suite = Xml.parse(junit).getroot()  # noqa: S314
+    assert (suite.get("failures"), suite.get("errors")) == ("1", "0")
+    assert "replcas — there is no such key" in str(suite.findtext("testcase/failure"))
+    values.write_text("", encoding="utf-8")
+    assert told(capsys, "-f", str(values), "--junit", str(junit))[0] == 2
+    assert Xml.parse(junit).getroot().get("errors") == "1"  # noqa: S314
+
+
+def test_a_vendored_chart_is_checked_where_it_lies(values: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, output = told(capsys, "--chart", str(values.parent), "-f", str(values))
+    assert (code, "does not exist" in output) == (2, True)
+    values.write_text("{}", encoding="utf-8")
+    code, output = told(capsys, "--chart", str(values.parent), "-f", str(values))
+    assert (code, "There is no chart in" in output) == (2, True)
+    assert told(capsys, "--chart", str(helm.CHART), "-f", str(values))[0] == 0
+
+
+# -- nothing can be said
+
+UNREADABLE: dict[str, tuple[bytes, str]] = {
+    "no YAML": (b"a: [1, 2\nb: 3\n", "is no YAML"),
+    "a key twice": (b"replicas: 1\nimage: {}\nreplicas: 2\n", "key given twice: replicas: leave one of them out."),
+    "tabs": (b"image:\n\ttag: v1\n", "line 2, is indented with a tab, which YAML does not take: write spaces."),
+    "a byte order mark": (b"\xef\xbb\xbfreplicas: 1\n", "begins with a byte order mark"),
+    "UTF-16": ("replicas: 1\n".encode("utf-16"), "begins with a byte order mark"),
+    "Latin-1": (b"model: {name: caf\xe9}\n", "line 1, is not UTF-8"),
+    "nothing": (b"", "holds no values: write some, or {}"),
+    "comments": (b"# replicas: 1\n", "holds no values"),
+    "a list": (b"- replicas: 1\n", "holds a list: write a map"),
+    "a text": (b"replicas\n", "holds a single value: write a map"),
+    "10 MB": (b"#" * 10_000_000, "has 9.5 MiB, and a release with its values has room for one"),
+    "two documents": (b"replicas: 1\n---\nreplicas: 2\n", "a values file is one: take out the line ---"),
+    "a template": (b"model:\n  name: {{ .Values.name }}\n", "a values file is no template"),
+    "too deep": (b"a: " + b"[" * 50_000, "is nested more than 100 deep"),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_a_file_that_nothing_can_be_said_of_gets_one_sentence(
+    case: str, values: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw, words = UNREADABLE[case]
+    values.write_bytes(raw)
+    code, output = told(capsys, "-f", str(values))
+    assert words in output
+    assert output.startswith(f"✗ {values}")
+    assert output.count("\n") == 1
+    assert code == 2
+
+
+def test_a_file_or_a_kubernetes_that_is_not_there_gets_one_sentence(
+    values: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(capsys, "-f", "missing.yaml") == (2, "✗ missing.yaml does not exist: name a values file that does.\n")
+    assert "is a folder" in told(capsys, "-f", str(values.parent))[1]
+    values.write_text("{}", encoding="utf-8")
+    code, output = told(capsys, "-f", str(values), "--kube-version", "1.99")
+    assert (code, "Of Kubernetes 1.99 this harness knows nothing" in output) == (2, True)
+    code, output = told(capsys, "-f", str(values), "--set", "replicas[x]=1")
+    assert (code, output.count("\n"), "Helm can't read the values" in output) == (2, 1, True)
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        (None, "There is no Helm: install it"),
+        ("echo v3.16.4", "is Helm 3.16.4, and the chart needs 3.17 or newer: update it."),
+        ("echo nonsense", "does not answer as Helm does"),
+        ("exit 1", "does not answer as Helm does"),
+    ],
+)
+def test_a_helm_that_is_missing_or_too_old_gets_one_sentence(
+    program: str | None, words: str, values: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values.write_text("{}", encoding="utf-8")
+    fake = values.with_name("helm")
+    if program:
+        fake.write_text(f"#!/bin/sh\n{program}\n", encoding="utf-8")
+        fake.chmod(0o755)
+    monkeypatch.setattr(helm, "binary", helm.binary.__wrapped__)
+    monkeypatch.setattr(helm, "version", helm.version.__wrapped__)
+    monkeypatch.setenv("HELM", str(fake))
+    code, output = told(capsys, "-f", str(values))
+    assert words in output
+    assert (code, output.count("\n")) == (2, 1)
+
+
+# -- Helm's words
+
+PAIRS = [
+    (
+        "- at '/model': additional properties 'urri' not allowed",
+        "- model: Additional property urri is not allowed",
+        Refusal("model.urri", "there is no such key", "leave it out, or look for its name in the chart's README"),
+    ),
+    (
+        "- at '/replicas': got string, want integer",
+        "- replicas: Invalid type. Expected: integer, given: string",
+        Refusal("replicas", "is a string, not an integer", "write an integer"),
+    ),
+    (
+        "- at '/engine/args/a': got array, want null or integer or string",
+        "- engine.args.a: Invalid type. Expected: [integer,string,null], given: array",
+        Refusal("engine.args.a", "is an array, not an integer or a string", "write an integer or a string"),
+    ),
+    (
+        "- at '/a': value must be one of 'x', 'y'",
+        '- a: a must be one of the following: "x", "y"',
+        Refusal("a", "is none of the values that there are", "write one of x, y"),
+    ),
+    (
+        "- at '/a': missing property 'uri'",
+        "- a: uri is required",
+        Refusal("a.uri", "is missing", "write a.uri"),
+    ),
+    (
+        "- at '/service/port': maximum: got 9.9999999\u00d710\u2070\u2077, want 65,535",
+        "- service.port: Must be less than or equal to 65535",
+        Refusal("service.port", "is too large", "write 65535 at most"),
+    ),
+    (
+        "- at '/a': minimum: got 0, want 1",
+        "- a: Must be greater than or equal to 1",
+        Refusal("a", "is too small", "write 1 at least"),
+    ),
+    (
+        "- at '/model/uri': minLength: got 0, want 1",
+        "- model.uri: String length must be greater than or equal to 1",
+        Refusal("model.uri", "is empty", "write a text"),
+    ),
+    (
+        "- at '/image/digest': 'abc' does not match pattern '(write sha256: and 64 hex digits)^|^(x)?$'",
+        "- image.digest: Does not match pattern '(write sha256: and 64 hex digits)^|^(x)?$'",
+        Refusal("image.digest", "is not taken as it is here", "write sha256: and 64 hex digits"),
+    ),
+    (
+        "- at '/engine/args/port': value must be '(set by the chart: set server.port)'",
+        '- engine.args.port: engine.args.port does not match: "(set by the chart: set server.port)"',
+        Refusal("engine.args.port", "set by the chart", "set server.port"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("four", "three", "refusal"), PAIRS, ids=[pair[2].place for pair in PAIRS])
+def test_both_helms_are_understood_alike(four: str, three: str, refusal: Refusal) -> None:
+    assert refusals(f"vllm:\n{four}\n") == refusals(f"vllm:\n{three}\n") == [refusal]

@@ -1,0 +1,30 @@
+"""The files for CI systems are YAML, and run only commands that there are; nothing here can run them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from harness import go_yaml
+from harness.helm import ROOT
+
+TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+
+FILES = [*sorted((ROOT / ".github" / "workflows").iterdir()), ROOT / ".pre-commit-config.yaml", ROOT / ".ci" / "run"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_a_ci_file_runs_targets_that_the_makefile_has(file: Any) -> None:
+    text = file.read_text(encoding="utf-8")
+    called = set(re.findall(r"\bmake (?:--no-print-directory )?([a-z0-9-]+)", re.sub(r"#.*", "", text)))
+    assert called
+    assert called <= TARGETS
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.suffix == ".yaml"], ids=lambda file: file.name)
+def test_a_workflow_is_yaml_with_jobs_that_have_an_end(file: Any) -> None:
+    body = go_yaml.load(file.read_text(encoding="utf-8"))
+    for name, job in body.get("jobs", {}).items():
+        assert job["timeout-minutes"] <= 90, name
+        assert all("run" in step or "uses" in step for step in job["steps"]), name
