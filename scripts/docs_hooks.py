@@ -77,7 +77,9 @@ def _globbed(item: Any) -> list[Any]:
     if item == "examples/*":
         return ["examples/index.md", *_EXAMPLES]
     if item == "decisions/*":
-        return [f"decisions/{path.name}" for path in sorted((ROOT / "docs" / "decisions").glob("*.md"), key=_index_first)]
+        return [
+            f"decisions/{path.name}" for path in sorted((ROOT / "docs" / "decisions").glob("*.md"), key=_index_first)
+        ]
     return [item]
 
 
@@ -115,7 +117,9 @@ def _led(found: re.Match[str], name: str, source: str) -> str:
     path = posixpath.normpath(posixpath.join(posixpath.dirname(source), found["target"]))
     target = _page_of(path)
     if target is None:
-        raise PluginError(f"{source} links to {path}, which is no page of the site: see SOURCES in {Path(__file__).name}")
+        raise PluginError(
+            f"{source} links to {path}, which is no page of the site: see SOURCES in {Path(__file__).name}"
+        )
     if target in docs_reference.missing():
         return f"{found['before']}#{found['after']}"
     page, _, anchor = target.partition("#")
