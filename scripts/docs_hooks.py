@@ -21,8 +21,8 @@ from mkdocs.structure.pages import Page
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # MkDocs loads this file by its path
 
-from scripts import docs_reference  # noqa: E402
-from scripts.common import ROOT  # noqa: E402
+from scripts import docs_reference
+from scripts.common import ROOT
 
 #: Pages that are files of the repository, by the page's path in docs/.
 SOURCES = {

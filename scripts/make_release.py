@@ -1,7 +1,7 @@
 """`make release`: packages the chart as a release, signs and verifies it, pushes it, and pulls it again to compare.
 
-The version stands in Chart.yaml, what changed in CHANGELOG.md; both are refused where they don't agree. What only a package
-carries is added here: the icon, links, and the changelog's section in the form that Artifact Hub reads.
+The version stands in Chart.yaml, what changed in CHANGELOG.md; both are refused where they don't agree. What only a
+package carries is added here: the icon, links, and the changelog's section in the form that Artifact Hub reads.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ class Programs:
     """Programs that are built together.
 
     Attributes:
-        name: what they belong to; a key of `[build]`, `[addons]`, `[release]` or `[custom-resources]` in ci/versions.toml.
+        name: what they belong to; a key of `[build]`, `[addons]`, `[release]` or `[custom-resources]` in versions.toml.
         packages: Go packages with a `main`, without a version.
         hint: how long the first build takes.
         module: folder under ci/build/modules whose go.mod pins everything, for what `go install` can't build.

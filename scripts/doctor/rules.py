@@ -257,15 +257,14 @@ def ends(seen: Seen) -> Iterator[Finding]:
     """Containers that have ended when they should run."""
     for pod in seen.servers():
         for status, ended in _ended(seen, pod):
-            why = _why_it_ended(seen, pod, status, ended)
+            describe = seen.command(f"describe pod {name_of(pod)}")
             previous = "" if dig(status, "state", "terminated") else " --previous"
+            logs = seen.command(f"logs {name_of(pod)} -c {status['name']}{previous} --tail=100")
+            by_kubelet = _why_the_kubelet_ended_it(seen, pod, status, ended)
+            why = by_kubelet or _why_it_ended(seen, pod, status, ended)
             times = f", {status['restartCount']} restarts" if status["restartCount"] else ""
-            yield Finding(
-                why.problem,
-                f"{place_of(pod)}, container {status['name']}{times}",
-                why.remedy,
-                seen.command(f"logs {name_of(pod)} -c {status['name']}{previous} --tail=100"),
-            )
+            place = f"{place_of(pod)}, container {status['name']}{times}"
+            yield Finding(why.problem, place, why.remedy, describe if by_kubelet else logs)
 
 
 def _ended(seen: Seen, pod: Object) -> Iterator[tuple[Object, Object]]:
@@ -303,7 +302,7 @@ def unready(seen: Seen) -> Iterator[Finding]:
         else:
             problem = f"The server isn't ready: {message}"
             remedy = "look at the log; if probes are changed in podSpec, take that back"
-        yield Finding(problem, place_of(pod), remedy, seen.command(f"logs {name_of(pod)} -c {CONTAINER} --tail=100"))
+        yield Finding(problem, place_of(pod), remedy, seen.command(f"describe pod {name_of(pod)}"))
 
 
 def stuck_drains(seen: Seen) -> Iterator[Finding]:
@@ -581,8 +580,8 @@ def _secrets_are_found(seen: Seen) -> bool:
 # -- Why ---------------------------------------------------------------------------------------------------------------
 
 
-def _why_it_ended(seen: Seen, pod: Object, status: Object, ended: Object) -> Meaning:
-    """Why a container has ended: by the kubelet, for want of memory, or by its own last words."""
+def _why_the_kubelet_ended_it(seen: Seen, pod: Object, status: Object, ended: Object) -> Meaning | None:
+    """Why a container was ended from outside, for want of memory or by a probe; None where it ended by itself."""
     name = status["name"]
     container = next(
         c for c in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]] if c["name"] == name
@@ -594,7 +593,6 @@ def _why_it_ended(seen: Seen, pod: Object, status: Object, ended: Object) -> Mea
         # the same event of several runs is one, with the time of the last
         if event_time(event) >= began and name in event["message"]
     ]
-    words = f"{ended.get('message', '')}\n{seen.logs.get((name_of(pod), name), '')}"
     if ended.get("reason") == "OOMKilled":
         limit = dig(container, "resources", "limits", "memory")
         at = f"at its limit of {limit}" if limit else "though it has no limit, as the node's memory was full"
@@ -615,6 +613,12 @@ def _why_it_ended(seen: Seen, pod: Object, status: Object, ended: Object) -> Mea
             "read what it said last; a stalled engine counts from server.stallTimeoutSeconds on; for a node without "
             "free CPU raise resources.requests.cpu",
         )
+    return None
+
+
+def _why_it_ended(seen: Seen, pod: Object, status: Object, ended: Object) -> Meaning:
+    """Why a container has ended by itself, by its last words."""
+    words = f"{ended.get('message', '')}\n{seen.logs.get((name_of(pod), status['name']), '')}"
     if why := reasons.meaning(reasons.LOG, words) or reasons.meaning(reasons.CONTAINER, words):
         return why
     code = ended["exitCode"]

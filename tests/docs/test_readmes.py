@@ -1,4 +1,4 @@
-"""The README keeps what it says: it is short, its numbers stand where they were measured, and its translation follows."""
+"""The README is short, its numbers are those that were measured, and its translation says the same."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def headings(page: Path) -> list[str]:
 
 
 def shape(page: Path) -> list[object]:
-    """What a translation leaves as it is: links but to the other language, code in the text, rows of tables, and numbers."""
+    """What a translation leaves as it is: headings, rows of tables, code in the text, and links."""
     text = page.read_text(encoding="utf-8")
     rows = [line.count("|") for line in text.splitlines() if line.startswith("|")]
     code = sorted(re.findall(r"`[^`\n]+`", re.sub(r"```.*?```", "", text, flags=re.DOTALL)))

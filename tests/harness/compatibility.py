@@ -1,7 +1,7 @@
 """Finds what a values file that worked before would meet: keys that are gone, and values that are no longer taken.
 
-Both sides are a schema and the defaults of values.yaml. What only a check refuses is not seen, and of a type that many keys
-have a change is told once.
+Both sides are a schema and the defaults of values.yaml. What only a check refuses is not seen, and of a type that many
+keys have a change is told once.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def _resolved(schema: Schema, root: Schema) -> Schema:
     while "$ref" in schema:
         node: Any = root
         for step in schema["$ref"].removeprefix("#/").split("/"):
-            step = step.replace("~1", "/").replace("~0", "~")
-            node = node[int(step)] if isinstance(node, list) else node[step]
+            name = step.replace("~1", "/").replace("~0", "~")
+            node = node[int(name)] if isinstance(node, list) else node[name]
         schema = node
     return schema
 
@@ -77,6 +77,15 @@ def _schema(old: Schema, new: Schema, roots: _Roots, path: str) -> Iterator[Brea
     if "const" in new and "const" not in old:
         yield Breach(path, f"is refused {new['const']}")
         return
+    yield from _value(old, new, path)
+    yield from _keys(old, new, roots, path)
+    for part in ("items", "additionalProperties"):
+        inner = new.get(part)
+        if isinstance(old.get(part), dict) and isinstance(inner, dict) and "const" not in inner:
+            yield from _schema(old[part], inner, roots, f"{path}.*")
+
+
+def _value(old: Schema, new: Schema, path: str) -> Iterator[Breach]:
     if gone := _types(old) - _types(new):
         yield Breach(path, f"takes {' and '.join(sorted(gone))} no more")
     if "enum" in new and (lost := [value for value in old.get("enum", []) if value not in new["enum"]]):
@@ -85,21 +94,19 @@ def _schema(old: Schema, new: Schema, roots: _Roots, path: str) -> Iterator[Brea
         for bound, direction in _BOUNDS[kind].items():
             if bound in new and (bound not in old or (new[bound] - old[bound]) * direction > 0):
                 yield Breach(path, f"has {bound} {new[bound]}, which was {old.get(bound, 'open')}")
-    for name in set(new.get("required", [])) - set(old.get("required", [])):
+
+
+def _keys(old: Schema, new: Schema, roots: _Roots, path: str) -> Iterator[Breach]:
+    for name in sorted(set(new.get("required", [])) - set(old.get("required", []))):
         yield Breach(f"{path}.{name}".strip("."), "is required")
-    properties = new.get("properties", {})
     for name, inner in old.get("properties", {}).items():
         inside = f"{path}.{name}".strip(".")
         if "const" in inner:  # it was refused before
             continue
-        if name in properties:
-            yield from _schema(inner, properties[name], roots, inside)
+        if name in new.get("properties", {}):
+            yield from _schema(inner, new["properties"][name], roots, inside)
         elif not _open(new):
             yield Breach(inside, "is gone")
-    for part in ("items", "additionalProperties"):
-        inner = new.get(part)
-        if isinstance(old.get(part), dict) and isinstance(inner, dict) and "const" not in inner:
-            yield from _schema(old[part], inner, roots, f"{path}.*")
     if "object" in _types(old) and _open(old) and not _open(new):
         yield Breach(path, "takes fewer names" if "patternProperties" in new else "takes no keys of any name any more")
 

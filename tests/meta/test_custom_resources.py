@@ -77,7 +77,7 @@ Application:
   spec:
     project: default
     destination: {server: https://kubernetes.default.svc, namespace: a}
-    source: {repoURL: registry.example/charts, chart: vllm, targetRevision: 1.0.0, helm: {valuesObject: {any: {thing: 1}}}}
+    source: {repoURL: registry.example, chart: vllm, targetRevision: 1.0.0, helm: {valuesObject: {any: {thing: 1}}}}
     ignoreDifferences: [{group: apps, kind: Deployment, jsonPointers: [/spec/replicas]}]
 HelmRelease:
   apiVersion: helm.toolkit.fluxcd.io/v2

@@ -45,7 +45,7 @@ BREAKS: dict[str, Break] = {
         "templates/_args.tpl", "{{- toRawJson . -}}{{- end -}}", "{{- . -}}{{- end -}}", "server: {port: 1048576}"
     ),
     "test_selectors_hold_only_name_and_instance": Break(
-        "templates/service.yaml", '"vllm.selectorLabels"', '"vllm.podLabels"', "commonLabels: {team: a}"
+        "templates/service.yaml", '"vllm.servingLabels"', '"vllm.podLabels"', "commonLabels: {team: a}"
     ),
     "test_every_object_stands_in_the_release_namespace_with_its_labels": Break(
         "templates/_names.tpl", "namespace: {{ $root.Release.Namespace }}", "namespace: default"

@@ -1,4 +1,4 @@
-"""A release is packaged, signed, pushed to a registry on this machine, and used from there in the ways of docs/vendoring.md."""
+"""A release is made, pushed to a registry on this machine, and used from there in the ways of docs/vendoring.md."""
 
 from __future__ import annotations
 

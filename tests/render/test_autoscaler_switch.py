@@ -13,7 +13,7 @@ from harness import helm
 from harness.helm import CHART
 
 TEMPLATE = Path("templates") / "_autoscaling.tpl"
-LOOKUP = re.compile(r'lookup "apps/v1" "Deployment" \.Release\.Namespace \(include "vllm\.fullname" \.\)')
+LOOKUP = re.compile(r"lookup \$workload\.apiVersion \$workload\.kind \.Release\.Namespace \$workload\.name")
 
 HPA: dict[str, Any] = {"hpa": {"enabled": True, "minReplicas": 2, "maxReplicas": 9}}
 TO_ZERO: dict[str, Any] = {
@@ -21,7 +21,7 @@ TO_ZERO: dict[str, Any] = {
 }
 
 
-def test_the_cluster_is_asked_once_and_only_for_the_deployment() -> None:
+def test_the_cluster_is_asked_once_and_only_for_the_workload() -> None:
     templates = "".join(path.read_text(encoding="utf-8") for path in (CHART / "templates").iterdir())
     assert templates.count("lookup ") == len(LOOKUP.findall(templates)) == 1
 

@@ -90,9 +90,16 @@ def test_the_last_release_becomes_this_commit(
     with under_load(_load()) as load:
         _upgrade(release, CHART, values)
         release.settle()
-    record(f"from {last}, installed by Helm 3.17, to this commit by Helm 4", load.report)
+    lost = load.report.failures()
+    record(f"from {last}, installed by Helm 3.17, to this commit by Helm 4", load.report, lost=lost)
     assert not before & _servers(release)
-    nothing_lost(load.report)
+    if last == "0.1.0":
+        # its servers don't ask clients to leave: each kept connection may see one 500 when the old server stops
+        assert not load.report.failures("new")
+        assert len(lost) <= len(STREAMS) - 1
+        assert all("status 500" in failure for failure in lost)
+    else:
+        nothing_lost(load.report)
     assert KILLED not in ends.exit_codes.values()
 
 

@@ -133,7 +133,7 @@ def nothing_lost(report: Report) -> None:
     """Fail unless clients asked on both kinds of connections, and each request was answered whole."""
     for mode in MODES:
         assert report.requests(mode), f"no request was made on {mode} connections"
-    assert not report.failures()
+    assert not report.failures(), "\n".join(report.failures())
 
 
 def exposures() -> dict[str, Any]:
