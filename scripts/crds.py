@@ -94,6 +94,9 @@ SOURCES = (
         ("LeaderWorkerSet",),
         "generateEmbeddedObjectMeta=true",
     ),
+    Source("argo-cd", "github.com/argoproj/argo-cd/v3", "./pkg/apis/application/v1alpha1", ("Application",)),
+    Source("flux-helm-controller", "github.com/fluxcd/helm-controller/api", "./v2", ("HelmRelease",)),
+    Source("flux-source-controller", "github.com/fluxcd/source-controller/api", "./v1", ("OCIRepository",)),
 )
 
 

@@ -69,7 +69,7 @@ def _expand(item: Any) -> Any:
         if not isinstance(inner, list):
             return item
         expanded = [found for part in inner for found in _globbed(part)]
-        return {title: [_expand(part) for part in expanded if part not in docs_reference.missing()]}
+        return {title: [_expand(part) for part in expanded if str(part) not in docs_reference.missing()]}
     return item
 
 

@@ -24,6 +24,8 @@ def run() -> None:
         preload.model()
         os.environ |= {"KUBECONFIG": str(cluster.KUBECONFIG), "ATS_CHART_PATH": str(CHART)}
         sys.exit(_pytest(f"tests/{target}", "--cluster-type=kind", *arguments))
+    if target == "release":
+        sys.exit(_pytest("tests/release", *arguments))
     if target == "rules":
         tools.put_on_path("promtool")
         sys.exit(_pytest("tests/rules", *arguments))

@@ -18,7 +18,7 @@ class Programs:
     """Programs that are built together.
 
     Attributes:
-        name: what they belong to; a key of `[build]`, `[addons]` or `[custom-resources]` in ci/versions.toml.
+        name: what they belong to; a key of `[build]`, `[addons]`, `[release]` or `[custom-resources]` in versions.toml.
         packages: Go packages with a `main`, without a version.
         hint: how long the first build takes.
         module: folder under ci/build/modules whose go.mod pins everything, for what `go install` can't build.
@@ -38,7 +38,11 @@ class Programs:
     @property
     def version(self) -> str:
         """The version without a leading v."""
-        return str({**VERSIONS["build"], **VERSIONS["addons"], **VERSIONS["custom-resources"]}[self.name])
+        return str(
+            {**VERSIONS["build"], **VERSIONS["addons"], **VERSIONS["release"], **VERSIONS["custom-resources"]}[
+                self.name
+            ]
+        )
 
     @property
     def folder(self) -> Path:
@@ -121,6 +125,10 @@ METRICS_SERVER = Programs("metrics-server", ("sigs.k8s.io/metrics-server/cmd/met
 LWS = Programs("lws", ("sigs.k8s.io/lws/cmd",), hint="about 5 min", module="lws")
 VERSITYGW = Programs("versitygw", ("github.com/versity/versitygw/cmd/versitygw",), hint="about 2 min")
 CONTOUR = Programs("contour", ("github.com/projectcontour/contour/cmd/contour",), hint="about 5 min")
+DISTRIBUTION = Programs(
+    "distribution", ("github.com/distribution/distribution/v3/cmd/registry",), hint="about 2 min", module="distribution"
+)
+KUSTOMIZE = Programs("kustomize", ("sigs.k8s.io/kustomize/kustomize/v5",), hint="about 1 min")
 CONTROLLER_GEN = Programs("controller-tools", ("sigs.k8s.io/controller-tools/cmd/controller-gen",), hint="about 1 min")
 
 #: What a node image holds.

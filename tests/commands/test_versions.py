@@ -27,6 +27,11 @@ def test_the_controller_of_groups_is_of_the_version_of_its_custom_resource() -> 
     assert pinned == VERSIONS["addons"]["lws"] == VERSIONS["custom-resources"]["lws"]
 
 
+def test_the_registry_of_the_release_tests_is_of_the_version_that_versions_toml_names() -> None:
+    text = (programs.MODULES / "distribution" / "go.mod").read_text()
+    assert re.findall(r"github.com/distribution/distribution/v3 v(\S+)", text) == [VERSIONS["release"]["distribution"]]
+
+
 def test_the_image_locks_the_torch_that_versions_toml_names() -> None:
     lock = (ROOT / "ci/build/vllm/torch-from-pypi.txt").read_text()
     assert re.findall(r"^torch==(\S+)", lock, re.M) == [VERSIONS["vllm"]["torch"]]

@@ -209,9 +209,8 @@ def _exists(path: str) -> bool:
     for step in path.split("."):
         while "$ref" in node:
             node = SCHEMA["definitions"][node["$ref"].removeprefix("#/definitions/")]
-        if (
-            "$flags" in node or "$k8s" in node or "properties" not in node
-        ):  # flags, Kubernetes' own, names of the user's
+        # flags, types of Kubernetes and names of the user's end the chart's own
+        if "$flags" in node or "$k8s" in node or "properties" not in node:
             return True
         if step not in node["properties"] and ("patternProperties" in node or node.get("additionalProperties")):
             return True

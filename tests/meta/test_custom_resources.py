@@ -72,6 +72,25 @@ LeaderWorkerSet:
             - name: vllm
               ports: [{containerPort: 8000}, {containerPort: 8000, protocol: UDP}]
               resources: {limits: {memory: 16Gi, nvidia.com/gpu: 8}}
+Application:
+  apiVersion: argoproj.io/v1alpha1
+  spec:
+    project: default
+    destination: {server: https://kubernetes.default.svc, namespace: a}
+    source: {repoURL: registry.example, chart: vllm, targetRevision: 1.0.0, helm: {valuesObject: {any: {thing: 1}}}}
+    ignoreDifferences: [{group: apps, kind: Deployment, jsonPointers: [/spec/replicas]}]
+HelmRelease:
+  apiVersion: helm.toolkit.fluxcd.io/v2
+  spec:
+    interval: 10m
+    chartRef: {kind: OCIRepository, name: vllm}
+    values: {any: {thing: 1}}
+OCIRepository:
+  apiVersion: source.toolkit.fluxcd.io/v1
+  spec:
+    interval: 1h
+    url: oci://registry.example/charts/vllm
+    ref: {semver: 1.x}
 """)
 
 #: Kind, path to a map or list of the right object, what is put there (None takes away), and words of the complaint.
@@ -100,6 +119,11 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("InferencePool", "spec", {"targetPorts": []}, "targetPorts"),
     ("InferencePool", "spec", {"targetPortNumber": 8000}, "targetPortNumber"),
     ("InferencePool", "spec.endpointPickerRef", {"failureMode": "Open"}, "'Open'"),
+    ("Application", "spec.source", {"chartName": "vllm"}, "chartName"),
+    ("Application", "spec", {"project": None}, "'project' is a required"),
+    ("HelmRelease", "spec", {"interval": "soon"}, "soon"),
+    ("HelmRelease", "spec.chartRef", {"kind": "Chart"}, "'Chart'"),
+    ("OCIRepository", "spec", {"url": "https://registry.example/charts/vllm"}, "https://registry.example"),
     ("LeaderWorkerSet", "spec.leaderWorkerTemplate", {"sizes": 2}, "sizes"),
     ("LeaderWorkerSet", "spec", {"startupPolicy": "Parallel"}, "Parallel"),
     ("LeaderWorkerSet", "spec.leaderWorkerTemplate.workerTemplate.metadata", {"label": {}}, "label"),

@@ -1,0 +1,100 @@
+"""What hosts and tools read of this repository is what they can read."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from typing import Any
+
+import yaml
+from harness import custom_resources, go_yaml
+from harness.helm import CHART, ROOT
+
+from scripts import crds, make_release
+
+RENOVATE: dict[str, Any] = json.loads((ROOT / "renovate.json").read_text(encoding="utf-8"))
+VERSIONS = (ROOT / "ci" / "versions.toml").read_text(encoding="utf-8")
+
+#: Lines of versions.toml that no tool may raise: what is needed at least, follows another line, or is no version.
+BY_HAND = {"minimum", "oldest", "debian", "disk-gigabytes", "python", "name"}
+
+
+def matches(text: str) -> list[tuple[str, str]]:
+    """What Renovate's managers find in a file: the first line of a match, and its version."""
+    found = []
+    for manager in RENOVATE["customManagers"]:
+        if not any(
+            pattern.strip("/").lstrip("^") in r"ci/versions\.toml$" for pattern in manager["managerFilePatterns"]
+        ):
+            continue
+        for expression in manager["matchStrings"]:
+            for match in re.finditer(expression.replace("(?<", "(?P<"), text):
+                found.append((match.group(0).strip().splitlines()[-1], match["currentValue"]))
+    return found
+
+
+def test_renovate_finds_every_version() -> None:
+    found = [line for line, _ in matches(VERSIONS)]
+    missed = [
+        line
+        for line in VERSIONS.splitlines()
+        if (named := re.match(r"([\w.-]+) = \"", line))
+        and not BY_HAND & set(named[1].split("."))
+        and not any(line.startswith(start) for start in found)
+    ]
+    assert not missed, "name them in renovate.json, or in BY_HAND"
+
+
+def test_renovate_names_no_version_that_is_not_there() -> None:
+    versions = tomllib.loads(VERSIONS)
+    text = json.dumps(versions)
+    assert matches(VERSIONS)
+    for _, version in matches(VERSIONS):
+        assert version in text
+    for manager in RENOVATE["customManagers"]:
+        wanted = CHART / "Chart.yaml" if "Chart" in manager["managerFilePatterns"][0] else ROOT / "ci" / "versions.toml"
+        for expression in manager["matchStrings"]:
+            assert re.search(expression.replace("(?<", "(?P<"), wanted.read_text(encoding="utf-8")), expression
+
+
+def test_forms_of_issues_have_what_the_host_wants() -> None:
+    for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yaml"):
+        form = yaml.safe_load(path.read_text(encoding="utf-8"))
+        assert {"name", "description", "body"} <= set(form)
+        for part in form["body"]:
+            assert part["type"] in ("markdown", "textarea", "input", "dropdown", "checkboxes")
+            assert ("value" in part["attributes"]) if part["type"] == "markdown" else ("label" in part["attributes"])
+
+
+def test_the_release_workflow_calls_what_is_there() -> None:
+    text = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    workflow = yaml.safe_load(text)
+    targets = set(re.findall(r"^([a-z0-9-]+):.*## ", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    called = set(re.findall(r"\bmake ([a-z0-9-]+)", text))
+    assert {"release", "docs", "test-all"} <= called <= targets
+    for job in workflow["jobs"].values():
+        assert job["timeout-minutes"]
+        assert job["permissions"]
+    assert make_release.TARGET.relative_to(ROOT).as_posix() in text
+
+
+def test_the_notice_names_every_project_whose_definitions_are_embedded() -> None:
+    notice = (ROOT / "NOTICE").read_text(encoding="utf-8").lower()
+    assert {path.stem for path in custom_resources.FOLDER.glob("*.json")} == {k for s in crds.SOURCES for k in s.kinds}
+    names = {
+        "argo-cd": "argo cd",
+        "flux-helm-controller": "flux",
+        "flux-source-controller": "flux",
+        "lws": "leaderworkerset",
+    }
+    names |= {"gateway-api": "gateway api", "gateway-api-inference-extension": "inference extension"}
+    for source in crds.SOURCES:
+        assert names.get(source.project, source.project) in notice, source.project
+    assert "smollm2-135m-instruct (apache-2.0" in notice
+
+
+def test_every_line_of_the_changelog_has_a_kind_that_artifact_hub_knows() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^### (\w+)$", changelog, flags=re.MULTILINE)) <= set(make_release.KINDS)
+    assert go_yaml.load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["annotations"]["artifacthub.io/license"]

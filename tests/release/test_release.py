@@ -1,0 +1,228 @@
+"""A release is made, pushed to a registry on this machine, and used from there in the ways of docs/vendoring.md."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from harness import go_yaml
+from harness.helm import KUBE_VERSION
+
+from ci.build import programs
+from scripts import make_release, snippets, tools
+from scripts.common import CHART, ROOT, CommandError, UserError, run
+from scripts.make_release import Signature
+
+VERSION = str(go_yaml.load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"])
+REPOSITORY = "https://github.com/example/vllm-chart"
+KEY = "Release Test <release@example.com>"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Homes of Helm and GnuPG that nothing else uses, and Helm on PATH."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "gnupg").mkdir(mode=0o700)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GNUPGHOME", str(home / "gnupg"))
+        for name in ("CACHE", "CONFIG", "DATA"):
+            patch.setenv(f"HELM_{name}_HOME", str(home / name.lower()))
+        patch.setenv("KUBECONFIG", str(home / "no-cluster"))
+        patch.setenv("PATH", os.environ["PATH"])
+        tools.put_on_path("helm")
+        yield
+        subprocess.run(["gpgconf", "--kill", "gpg-agent"], check=False)
+
+
+@pytest.fixture(scope="module")
+def changelog() -> str:
+    """The changelog as it is when what is unreleased gets this version."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    if f"## [{VERSION}]" in text:
+        return text
+    return text.replace("## [Unreleased]", f"## [Unreleased]\n\n## [{VERSION}] - 2026-11-23", 1)
+
+
+@pytest.fixture(scope="module")
+def signature(tmp_path_factory: pytest.TempPathFactory) -> Signature:
+    """A key that is thrown away, in a keyring of the form that Helm reads."""
+    folder = tmp_path_factory.mktemp("keys")
+    (folder / "passphrase").write_text("throw-away\n")
+    batch = ["gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase", "throw-away"]
+    run([*batch, "--quick-generate-key", KEY, "rsa3072", "sign", "1d"])
+    run([*batch, "--output", folder / "secring.gpg", "--export-secret-keys", KEY])
+    run(["gpg", "--batch", "--output", folder / "pubring.gpg", "--export", KEY])
+    return Signature(KEY, folder / "secring.gpg", folder / "passphrase")
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory, changelog: str, signature: Signature) -> Path:
+    target = tmp_path_factory.mktemp("release") / "made"
+    return make_release.package(CHART, changelog, target, repository=REPOSITORY, sign=signature)
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An empty registry on a port of this machine, as host:port."""
+    folder = tmp_path_factory.mktemp("registry")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    settings = {
+        "version": 0.1,
+        "log": {"level": "warn"},
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
+        "http": {"addr": address},
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
+    program = programs.DISTRIBUTION.build() / "registry"
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([program, "serve", folder / "config.yaml"], stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + 60
+            while True:
+                try:
+                    assert httpx.get(f"http://{address}/v2/").status_code == 200
+                    break
+                except httpx.TransportError:
+                    assert process.poll() is None, (folder / "log").read_text()
+                    assert time.monotonic() < deadline, "the registry doesn't answer"
+                    time.sleep(0.1)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def published(package: Path, registry: str, signature: Signature) -> str:
+    """Where the release was pushed, as oci://host:port/charts."""
+    target = f"oci://{registry}/charts"
+    make_release.push(package, target, keyring=signature.keyring, options=("--plain-http",))
+    return target
+
+
+def test_the_package_carries_what_artifact_hub_shows(package: Path, changelog: str) -> None:
+    found = go_yaml.load(run(["helm", "show", "chart", package]))
+    annotations = found["annotations"]
+    changes = yaml.safe_load(annotations["artifacthub.io/changes"])
+    assert len(changes) == len(re.findall(r"^- ", make_release.section(changelog, VERSION), flags=re.MULTILINE))
+    assert {change["kind"] for change in changes} <= set(make_release.KINDS.values())
+    assert all(change["description"].endswith((".", "`)")) for change in changes)
+    assert found["icon"].startswith("data:image/svg+xml;base64,")
+    assert found["home"] == REPOSITORY
+    for name in ("links", "screenshots"):
+        for item in yaml.safe_load(annotations[f"artifacthub.io/{name}"]):
+            path = re.sub(rf"^{REPOSITORY}/(?:tree|blob|raw)/v{VERSION}/", "", item["url"])
+            assert path == f"{REPOSITORY}/issues" or (ROOT / path).exists()
+
+
+def test_helm_lint_has_nothing_to_say_of_the_package(package: Path) -> None:
+    assert "0 chart(s) failed" in (said := run(["helm", "lint", package, "--strict"]))
+    assert "[INFO]" not in said
+
+
+def test_the_package_renders_as_the_folder_does_but_for_nothing(package: Path) -> None:
+    options = ["--kube-version", KUBE_VERSION, "--values", str(ROOT / "values" / "production.yaml")]
+    assert run(["helm", "template", "a", package, *options]) == run(["helm", "template", "a", CHART, *options])
+
+
+def test_the_schema_in_the_package_refuses_a_typo(package: Path) -> None:
+    with pytest.raises(CommandError, match="max-model-length"):
+        run(["helm", "template", "a", package, "--set", "engine.args.max-model-length=1"])
+
+
+def test_a_signature_is_verified_with_the_public_key_alone(package: Path, signature: Signature) -> None:
+    assert "Signed by" in run(["helm", "verify", package, "--keyring", signature.keyring.with_name("pubring.gpg")])
+
+
+def test_a_changed_package_is_not_verified(package: Path, signature: Signature, tmp_path: Path) -> None:
+    changed = tmp_path / package.name
+    changed.write_bytes(package.read_bytes() + b"\0")
+    shutil.copy(f"{package}.prov", f"{changed}.prov")
+    with pytest.raises(CommandError, match="sha256 sum does not match"):
+        run(["helm", "verify", changed, "--keyring", signature.keyring])
+
+
+def test_the_release_installs_from_the_registry(published: str) -> None:
+    words = ["helm", "template", "llama", f"{published}/vllm", "--version", VERSION, "--plain-http"]
+    found = run([*words, "--kube-version", KUBE_VERSION, "--values", ROOT / "values" / "single-gpu.yaml"])
+    assert f"helm.sh/chart: vllm-{VERSION}" in found
+    assert "kind: Deployment" in found
+
+
+def test_what_is_pulled_is_verified(published: str, signature: Signature, tmp_path: Path) -> None:
+    keyring = signature.keyring.with_name("pubring.gpg")
+    words = ["helm", "pull", f"{published}/vllm", "--version", VERSION, "--plain-http", "--destination", tmp_path]
+    run([*words, "--verify", "--keyring", keyring])
+    assert (tmp_path / f"vllm-{VERSION}.tgz").exists()
+
+
+def page_block(mark: str, word: str = "") -> list[dict[str, Any]]:
+    """The documents of the block of docs/vendoring.md that has this mark, and a word in it."""
+    (found,) = [
+        snippet
+        for snippet in snippets.every_snippet()
+        if snippet.page == "docs/vendoring.md" and snippet.mark == mark and word in snippet.text
+    ]
+    return list(yaml.safe_load_all(found.text))
+
+
+def test_the_subchart_of_the_documentation_works_from_the_registry(published: str, tmp_path: Path) -> None:
+    chart, values = page_block("subchart")
+    parent = tmp_path / chart["name"]
+    parent.mkdir()
+    for dependency in chart["dependencies"]:
+        dependency |= {"repository": published, "version": VERSION}
+    (parent / "Chart.yaml").write_text(yaml.safe_dump(chart))
+    (parent / "values.yaml").write_text(yaml.safe_dump(values))
+    (parent / "templates").mkdir()
+    run(["helm", "dependency", "update", parent, "--plain-http"])
+    words = ["helm", "template", "assistants", parent, "--kube-version", KUBE_VERSION]
+    both, one = run([*words, "--set", "embedder.enabled=true"]), run(words)
+    for name, where, there in (("chat", one, True), ("embedder", one, False), ("embedder", both, True)):
+        assert (f"name: assistants-{name}\n" in where) == there
+    assert "image: registry.example.internal/vllm/vllm-openai" in one
+    with pytest.raises(CommandError, match=r"chat"):
+        run([*words, "--set", "chat.engine.args.max-model-length=1"])
+
+
+def test_the_kustomization_of_the_documentation_builds(published: str, tmp_path: Path) -> None:
+    (kustomization,) = page_block("manifest", "helmCharts")
+    (chart,) = kustomization["helmCharts"]
+    chart |= {"repo": published, "version": VERSION}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    # Kustomize has no flag for a registry without TLS, and takes a chart that was pulled before
+    folder = tmp_path / "charts" / f"vllm-{VERSION}"
+    words = ["helm", "pull", f"{published}/vllm", "--version", VERSION, "--plain-http", "--untar"]
+    run([*words, "--untardir", folder])
+    program = programs.KUSTOMIZE.build() / "kustomize"
+    oldest = tools.oldest_helm(install=True)
+    assert oldest
+    found = run([program, "build", "--enable-helm", "--helm-command", oldest, tmp_path])
+    assert "name: llama\n  namespace: llm" in found
+
+
+def test_a_version_without_a_section_in_the_changelog_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"CHANGELOG.md says nothing of {re.escape(VERSION)}"):
+        make_release.package(CHART, "# Changelog\n\n## [9.9.9]\n\n- A.\n", tmp_path / "made")
+    with pytest.raises(UserError, match='changes under "Unreleased"'):
+        make_release.section("## [Unreleased]\n\n### Added\n\n- A.\n\n## [1.0.0]\n\n- B.\n", "1.0.0")
+
+
+def test_a_package_without_its_schema_is_refused(tmp_path: Path, changelog: str) -> None:
+    chart = shutil.copytree(CHART, tmp_path / "vllm")
+    with (chart / ".helmignore").open("a") as file:
+        file.write("values.schema.json\n")
+    with pytest.raises(UserError, match=r"lacks values\.schema\.json"):
+        make_release.package(chart, changelog, tmp_path / "made")
