@@ -53,6 +53,10 @@ e2e: $(READY) ## install on the kind cluster, talk to real vLLM, update, delete,
 e2e-lifecycle: $(READY) ## crashes, a wedged engine, warm-up, overload, two API servers, compile cache (about 35 min)
 	@$(PYTHON) -m scripts.tests e2e/lifecycle $(E2E_FLAGS)
 
+.PHONY: e2e-observability
+e2e-observability: $(READY) ## Prometheus, alerts, dashboard, logs, traces; an HPA and KEDA follow the queue (about 30 min)
+	@$(PYTHON) -m scripts.tests e2e/observability $(E2E_FLAGS)
+
 ##—— the cluster and what it runs
 .PHONY: tools
 tools: $(READY) ## find or install Helm, kubectl and kind, and say which are used
@@ -95,6 +99,10 @@ schema: $(READY) ## write values.schema.json from values.schema.yaml
 .PHONY: dashboard
 dashboard: $(READY) ## write Grafana's dashboard from its description in scripts/dashboard.py
 	@$(PYTHON) -m scripts.dashboard
+
+.PHONY: pictures
+pictures: $(DOCS_VENV)/.ready ## draw the dashboard, from what its queries returned in the last `make e2e-observability`
+	@$(DOCS_VENV)/bin/python -m scripts.pictures
 
 .PHONY: chart-readme
 chart-readme: $(READY) ## write the chart's README from its values, schema and checks

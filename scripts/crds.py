@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from ci.build import programs
-from scripts.common import CACHE, ROOT, VERSIONS, main, run, scratch_folder
+from scripts.common import CACHE, ROOT, VERSIONS, main, product, run, scratch_folder
 from scripts.progress import say, step
 from scripts.schema import to_text
 
@@ -76,7 +76,7 @@ SOURCES = (
     Source(
         "keda",
         "github.com/kedacore/keda/v2",
-        "./apis/keda/v1alpha1",
+        "./apis/...",
         ("ScaledObject", "TriggerAuthentication"),
         "generateEmbeddedObjectMeta=true",
     ),
@@ -109,6 +109,18 @@ def definitions(source: Source, controller_gen: Path) -> Iterator[tuple[str, Sch
         for path in (folder / "crds").iterdir():
             definition = yaml.safe_load(path.read_text(encoding="utf-8"))
             yield definition["spec"]["names"]["kind"], definition
+
+
+def manifest(project: str) -> str:
+    """The definitions of a project's custom resources, to apply to a cluster; made when they aren't in the cache."""
+    (source,) = [source for source in SOURCES if source.project == project]
+    target = CACHE / "custom-resources" / f"{project}-{source.version}.yaml"
+    if not target.exists():
+        controller_gen = programs.CONTROLLER_GEN.build() / "controller-gen"
+        with step(f"Make the custom resources of {project} {source.version}", hint="1 min"), product(target) as file:
+            made = [definition for _, definition in definitions(source, controller_gen)]
+            file.write_text(yaml.safe_dump_all(made), encoding="utf-8")
+    return target.read_text(encoding="utf-8")
 
 
 def trimmed(node: Schema) -> Schema:

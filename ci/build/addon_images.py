@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ci.build import archive, programs
+from ci.build import archive, debian, programs
 from scripts.common import CACHE, VERSIONS, digest, scratch_folder
 
 
@@ -49,14 +50,22 @@ class AddonImage:
         return target
 
 
-def _programs(built: programs.Programs) -> Callable[[Path], None]:
-    """Fills a root with all programs of a Go build."""
+def _programs(built: programs.Programs, pattern: str = "*") -> Callable[[Path], None]:
+    """Fills a root with the programs of a Go build, or those of them whose names fit a pattern."""
 
     def fill(root: Path) -> None:
-        for program in sorted(built.build().iterdir()):
+        for program in sorted(built.build().glob(pattern)):
             archive.install(program, root)
 
     return fill
+
+
+def _prometheus(root: Path) -> None:
+    """Fills a root with Debian's Prometheus, as the Go registry lacks some of its dependencies, and its C library."""
+    debian.unpack(["prometheus", "libc6"], root)
+    for unused in ("etc", "lib/systemd", "usr/bin/promtool", "usr/share"):
+        path = root / unused
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 METRICS_SERVER = AddonImage(
@@ -66,5 +75,21 @@ METRICS_SERVER = AddonImage(
     _programs(programs.METRICS_SERVER),
 )
 
+PROMETHEUS = AddonImage("prometheus", "docker.io/prom/prometheus", ("/usr/bin/prometheus",), _prometheus)
+PROMETHEUS_ADAPTER = AddonImage(
+    "prometheus-adapter",
+    "registry.k8s.io/prometheus-adapter/prometheus-adapter",
+    ("/adapter",),
+    _programs(programs.PROMETHEUS_ADAPTER),
+)
+KEDA = AddonImage("keda", "ghcr.io/kedacore/keda", ("/operator",), _programs(programs.KEDA, "operator"), tag_prefix="")
+KEDA_ADAPTER = AddonImage(
+    "keda-adapter",
+    "ghcr.io/kedacore/keda-metrics-apiserver",
+    ("/adapter",),
+    _programs(programs.KEDA, "adapter"),
+    tag_prefix="",
+)
+
 #: Every add-on's image by its name.
-BY_NAME = {image.name: image for image in (METRICS_SERVER,)}
+BY_NAME = {image.name: image for image in (METRICS_SERVER, PROMETHEUS, PROMETHEUS_ADAPTER, KEDA, KEDA_ADAPTER)}

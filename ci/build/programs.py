@@ -117,6 +117,18 @@ LOCAL_PATH_PROVISIONER = Programs(
     "local-path-provisioner", ("github.com/rancher/local-path-provisioner",), hint="about 1 min"
 )
 METRICS_SERVER = Programs("metrics-server", ("sigs.k8s.io/metrics-server/cmd/metrics-server",), hint="about 3 min")
+PROMETHEUS_ADAPTER = Programs(
+    "prometheus-adapter",
+    ("sigs.k8s.io/prometheus-adapter/cmd/adapter",),
+    hint="about 5 min",
+    module="prometheus-adapter",
+)
+KEDA = Programs(
+    "keda",
+    ("github.com/kedacore/keda/v2/cmd/operator", "github.com/kedacore/keda/v2/cmd/adapter"),
+    hint="about 10 min",
+    module="keda",
+)
 CONTROLLER_GEN = Programs("controller-tools", ("sigs.k8s.io/controller-tools/cmd/controller-gen",), hint="about 1 min")
 
 #: What a node image holds.
