@@ -32,7 +32,7 @@ test: lint ## lint, then the contract, render and meta tests; needs no cluster
 	@$(PYTHON) -m scripts.tests test -n 2
 
 .PHONY: test-all
-test-all: lint ## make test, and the contract and render tests again with the oldest supported Helm
+test-all: lint ## make test, make test-rules, and contract and render tests again with the oldest supported Helm
 	@$(PYTHON) -m scripts.tests test-all -n 2
 
 .PHONY: test-rules

@@ -31,6 +31,9 @@ def run() -> None:
         sys.exit(_pytest(*sys.argv[1:]))
     oldest = tools.oldest_helm(install=target == "test-all")
     code = _pytest(*arguments)
+    if code == 0 and target == "test-all":
+        tools.put_on_path("promtool")
+        code = _pytest("tests/rules", *arguments)
     if code == 0 and oldest:
         code = _repeat(oldest, every=target == "test-all", arguments=arguments)
     elif code == 0:

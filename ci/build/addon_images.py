@@ -63,7 +63,7 @@ def _programs(built: programs.Programs, pattern: str = "*") -> Callable[[Path], 
 def _prometheus(root: Path) -> None:
     """Fills a root with Debian's Prometheus, as the Go registry lacks some of its dependencies, and its C library."""
     debian.unpack(["prometheus", "libc6"], root)
-    for unused in ("etc", "lib/systemd", "usr/bin/promtool", "usr/share"):
+    for unused in ("etc", "lib/systemd", "usr/bin/promtool", "usr/lib", "usr/share"):
         path = root / unused
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
