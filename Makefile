@@ -39,7 +39,7 @@ test: lint ## lint, then the contract, render and meta tests; needs no cluster
 	@$(PYTHON) -m scripts.tests test -n 2
 
 .PHONY: test-all
-test-all: lint ## make test, values made at random, and the contract and render tests again with the oldest supported Helm
+test-all: lint ## make test, make test-rules, values made at random, and contract and render tests with the oldest Helm
 	@$(PYTHON) -m scripts.tests test-all -n 2
 
 export VALUES JUNIT CHECK_FLAGS SAMPLE ONLY
@@ -107,6 +107,10 @@ release: $(READY) ## package the chart, sign it (SIGN_KEY=…) and push it (PUSH
 test-release: $(READY) ## release into a registry on this machine, and install, vendor and verify from there; needs Go
 	@$(PYTHON) -m scripts.tests release
 
+.PHONY: e2e-observability
+e2e-observability: $(READY) ## Prometheus, alerts, dashboard, logs, traces; an HPA and KEDA follow the queue (about 30 min)
+	@$(PYTHON) -m scripts.tests e2e/observability $(E2E_FLAGS)
+
 ##—— the cluster and what it runs
 .PHONY: tools
 tools: $(READY) ## find or install Helm, kubectl and kind, and say which are used
@@ -158,6 +162,10 @@ schema: $(READY) ## write values.schema.json from values.schema.yaml
 .PHONY: dashboard
 dashboard: $(READY) ## write Grafana's dashboard from its description in scripts/dashboard.py
 	@$(PYTHON) -m scripts.dashboard
+
+.PHONY: pictures
+pictures: $(DOCS_VENV)/.ready ## draw the dashboard, from what its queries returned in the last `make e2e-observability`
+	@$(DOCS_VENV)/bin/python -m scripts.pictures
 
 .PHONY: chart-readme
 chart-readme: $(READY) ## write the chart's README from its values, schema and checks

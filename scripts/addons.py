@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import yaml
 
 from ci.build import addon_images
 from ci.build.addon_images import AddonImage
-from scripts import cluster, crds, preload
+from scripts import cluster, crds, images, preload
 from scripts.common import ROOT, main
 from scripts.progress import step
+from scripts.prometheus import Prometheus
+from scripts.release import Release
+
+MONITORING = Release("prometheus", "monitoring")
+_PATIENCE = "--timeout=180s"
 
 
 def metrics_server() -> None:
@@ -74,12 +80,155 @@ def contour() -> Iterator[None]:
         cluster.kubectl("delete", "--ignore-not-found", "--filename=-", stdin=definitions)
 
 
+@contextmanager
+def prometheus(releases: Sequence[Release], jobs: Sequence[dict[str, Any]] = ()) -> Iterator[Prometheus]:
+    """A Prometheus in namespace `monitoring`, as long as the block takes.
+
+    Args:
+        releases: what it scrapes and which rules it has, each as ConfigMaps of the release say.
+        jobs: further items of scrape_configs.
+    """
+    own = {"job_name": "prometheus", "static_configs": [{"targets": ["localhost:9090"]}]}
+    configuration = {
+        "global": {"scrape_interval": "5s", "evaluation_interval": "5s"},
+        "rule_files": ["/etc/prometheus/rules-*.yaml"],
+        # this version has no scrape_config_files yet
+        "scrape_configs": [own, *jobs],
+    }
+    files = {}
+    for release in releases:
+        configuration["scrape_configs"] += yaml.safe_load(_file(release, "scrape-config"))["scrape_configs"]
+        files[f"rules-{release.namespace}-{release.name}.yaml"] = _file(release, "rules")
+    with (
+        _configured(addon_images.PROMETHEUS, {"prometheus.yml": yaml.safe_dump(configuration), **files}),
+        MONITORING.forward("service/prometheus", 9090) as address,
+    ):
+        yield Prometheus(f"http://{address}")
+
+
+@contextmanager
+def prometheus_adapter(release: Release) -> Iterator[None]:
+    """prometheus-adapter beside `prometheus`, as long as the block takes, with the rules that a release brings."""
+    with _configured(addon_images.PROMETHEUS_ADAPTER, {"config.yaml": _file(release, "adapter-config")}):
+        _await_api("custom")
+        _await_api("external")
+        yield
+
+
+@contextmanager
+def keda() -> Iterator[None]:
+    """KEDA in namespace `keda`, as long as the block takes; a ScaledObject that outlived it could never be deleted."""
+    definitions = crds.manifest("keda")
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=definitions)
+    with _installed(addon_images.KEDA, addon_images.KEDA_ADAPTER):
+        # the adapter waits for the certificates of the operator
+        for deployment in ("keda-operator", "keda-adapter"):
+            cluster.kubectl("--namespace=keda", "rollout", "status", f"deployment/{deployment}", _PATIENCE)
+        _await_api("external")
+        try:
+            yield
+        finally:
+            cluster.kubectl("delete", "--ignore-not-found", "--filename=-", stdin=definitions)
+
+
+def _await_api(kind: str) -> None:
+    cluster.kubectl("wait", f"apiservice/v1beta1.{kind}.metrics.k8s.io", "--for=condition=Available", _PATIENCE)
+
+
+def _file(release: Release, part: str) -> str:
+    """The only file in one of a release's ConfigMaps."""
+    name = f"configmap/{release.name}-{part}"
+    (text,) = json.loads(release.kubectl("get", name, "--output=json"))["data"].values()
+    return str(text)
+
+
+@contextmanager
+def _configured(image: AddonImage, files: Mapping[str, str]) -> Iterator[None]:
+    """A Deployment of namespace `monitoring`, and the ConfigMap of its name, as long as the block takes."""
+    with _installed(image, files=files):
+        MONITORING.kubectl("rollout", "status", f"deployment/{image.addon}", _PATIENCE)
+        yield
+
+
+@contextmanager
+def _installed(*installed: AddonImage, files: Mapping[str, str] | None = None) -> Iterator[None]:
+    """What `apply` makes, as long as the block takes; what is left of an earlier one is removed first."""
+    remove(installed[0].addon)
+    if files is not None:
+        MONITORING.create_namespace()
+        meta = {"name": installed[0].addon}
+        _apply_to_monitoring({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": dict(files)})
+    try:
+        apply(*installed)
+        yield
+    finally:
+        remove(installed[0].addon)
+
+
 def remove(addon: str) -> None:
     """Remove what ci/addons/NAME.yaml describes."""
     manifest = (ROOT / "ci" / "addons" / f"{addon}.yaml").read_text(encoding="utf-8").replace("@", "")
     # APIs first: a dead one makes every listing of the cluster's resources fail
     ordered = sorted(yaml.safe_load_all(manifest), key=lambda item: item["kind"] != "APIService")
     cluster.kubectl("delete", "--ignore-not-found", "--filename=-", stdin=yaml.safe_dump_all(ordered))
+
+
+def _apply_to_monitoring(*objects: dict[str, Any]) -> None:
+    MONITORING.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=yaml.safe_dump_all(objects))
+
+
+@contextmanager
+def script(
+    name: str, *ports: int, account: str = "default", environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """A Service of namespace `monitoring` whose pod runs ci/addons/NAME.py, as long as the block takes.
+
+    Args:
+        name: of the file, which needs nothing but the vLLM image, and with dashes for underscores of the Service.
+        ports: on which the program listens.
+        account: the pod's service account.
+        environment: of the program.
+
+    Yields:
+        The Service's name.
+    """
+    text = (ROOT / "ci" / "addons" / f"{name}.py").read_text(encoding="utf-8")
+    name = name.replace("_", "-")
+    labels, meta = {"app": name}, {"name": name}
+    container = {
+        "name": "python",
+        "image": images.VLLM,  # which the nodes have in any case
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python3", "-u", "-c", text],
+        "env": [{"name": key, "value": value} for key, value in (environment or {}).items()],
+        "ports": [{"containerPort": port} for port in ports],
+        "readinessProbe": {"tcpSocket": {"port": ports[0]}, "periodSeconds": 2},
+        "resources": {"requests": {"cpu": "10m", "memory": "50Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+    }
+    pod = {
+        "serviceAccountName": account,
+        "terminationGracePeriodSeconds": 0,  # Python as process 1 takes no notice of TERM
+        "securityContext": {"runAsNonRoot": True, "runAsUser": 2000, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+    }
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    deployment = {"selector": {"matchLabels": labels}, "template": template}
+    service = {"selector": labels, "ports": [{"name": f"p{port}", "port": port} for port in ports]}
+    MONITORING.create_namespace()
+    _apply_to_monitoring(
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": deployment},
+        {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": service},
+    )
+    try:
+        MONITORING.kubectl("rollout", "status", f"deployment/{name}", _PATIENCE)
+        yield name
+    finally:
+        MONITORING.kubectl("delete", f"deployment/{name}", f"service/{name}")
 
 
 if __name__ == "__main__":

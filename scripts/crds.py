@@ -76,7 +76,7 @@ SOURCES = (
     Source(
         "keda",
         "github.com/kedacore/keda/v2",
-        "./apis/keda/v1alpha1",
+        "./apis/...",
         ("ScaledObject", "TriggerAuthentication"),
         "generateEmbeddedObjectMeta=true",
     ),

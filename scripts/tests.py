@@ -36,7 +36,8 @@ def run() -> None:
     oldest = tools.oldest_helm(install=target == "test-all")
     code = _pytest(*arguments)
     if code == 0 and target == "test-all":
-        code = _pytest("tests/property", *arguments)
+        tools.put_on_path("promtool")
+        code = _pytest("tests/rules", "tests/property", *arguments)
     if code == 0 and oldest:
         code = _repeat(oldest, every=target == "test-all", arguments=arguments)
     elif code == 0:

@@ -14,7 +14,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from ci.build import programs
+from ci.build import debian, programs
 from scripts.common import CACHE, VERSIONS, CommandError, UserError, main, product, run
 from scripts.progress import say, step
 
@@ -139,17 +139,11 @@ def _install_from_debian(tool: str, target: Path) -> Path:
     package = _DEBIAN_PACKAGE[tool]
     if not (shutil.which("apt-get") and shutil.which("dpkg")):
         raise UserError(f"{tool} isn't installed, nor is this Debian, which has it: see {_HOMEPAGE[tool]}.")
-    with step(f"Fetch {tool} from Debian's package {package}"), tempfile.TemporaryDirectory() as folder:
-        try:
-            run(["apt-get", "download", package], cwd=Path(folder))
-        except CommandError:  # there may be no package lists yet
-            run(["apt-get", "update"])
-            run(["apt-get", "download", package], cwd=Path(folder))
-        (archive,) = Path(folder).glob("*.deb")
-        run(["dpkg", "-x", archive, f"{folder}/root"])
-        with product(target.parent) as made:
-            made.mkdir()
-            shutil.copy(f"{folder}/root/usr/bin/{tool}", made / tool)
+    with step(f"Fetch {tool} from Debian's package {package}"), product(target.parent) as made:
+        root = made.parent / "root"
+        debian.unpack([package], root)
+        made.mkdir()
+        shutil.copy(root / "usr" / "bin" / tool, made / tool)
     return target
 
 

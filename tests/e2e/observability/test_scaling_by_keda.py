@@ -1,0 +1,79 @@
+"""KEDA follows the queue, and starts a first server for requests that found none."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from e2e.conftest import FILES
+from e2e.observability.conftest import WATCHED, Watching, await_true
+from e2e.observability.scaling import BEHAVIOR, TARGET, follows_the_load
+from pytest_helm_charts.clusters import Cluster
+
+from scripts import addons
+from scripts.common import ROOT
+from scripts.demo import MODEL
+from scripts.prometheus import Prometheus
+from scripts.release import Release
+
+Record = Callable[..., None]
+PROMETHEUS = "http://prometheus.monitoring:9090"
+
+
+def _keda(**own: Any) -> dict[str, Any]:
+    """What is laid over values/autoscaling.yaml on this cluster, which has no operator of Prometheus."""
+    keda = {"serverAddress": PROMETHEUS, "maxReplicas": 2, "pollingInterval": 5, "behavior": BEHAVIOR, **own}
+    return {"autoscaling": {"keda": keda}, "metrics": {**WATCHED["metrics"], "podMonitor": {"enabled": False}}}
+
+
+@pytest.fixture(scope="module")
+def scale(watched: Release, values: dict[str, Any]) -> Iterator[Callable[..., None]]:
+    """Gives the release to KEDA with some values."""
+    files = [ROOT / "values" / "autoscaling.yaml", *FILES]
+    with addons.keda():
+        yield lambda changes, **own: watched.install(files, values | WATCHED | _keda(**own) | changes)
+        # while there is somebody to let go of the ScaledObject
+        watched.install(FILES, values | WATCHED)
+
+
+def _servers(release: Release) -> int:
+    return int(release.kubectl("get", f"deployment/{release.name}", "--output=jsonpath={.spec.replicas}"))
+
+
+def test_replicas_follow_the_queue_of_the_release(
+    quiet: Release, scale: Callable[..., None], kube_cluster: Cluster, prometheus: Prometheus, record: Record
+) -> None:
+    scale({}, targetPerReplica=TARGET)
+    await_true(lambda: _servers(quiet) == 1, "KEDA wants one server")
+    quiet.settle()
+    follows_the_load("KEDA", kube_cluster.kube_config_path, quiet, prometheus, record)
+
+
+def test_a_request_at_the_gateway_starts_the_first_server(
+    quiet: Release, scale: Callable[..., None], watching: Watching, record: Record
+) -> None:
+    own = {"minReplicas": 0, "cooldownPeriod": 10, "query": "sum(rate(gateway_requests_total[1m]))"}
+    # the new server's traces go out by the other protocol
+    tracing = {"endpoint": "http://collector.monitoring:4318/v1/traces", "protocol": "http/protobuf"}
+    scale({"tracing": tracing}, **own, targetPerReplica=100)
+    emptied = await_true(lambda: _servers(quiet) == 0, "KEDA wants no server")
+    await_true(lambda: not quiet.pods(), "the last server is gone")
+    body = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8}
+    answers: list[tuple[float, int]] = []
+    with addons.MONITORING.forward("service/gateway", 8080) as address:
+        began = time.monotonic()
+        assert began > emptied
+        while not answers or answers[-1][1] != 200:
+            status = httpx.post(f"http://{address}/v1/chat/completions", json=body, timeout=120).status_code
+            answers.append((time.monotonic() - began, status))
+            assert answers[-1][0] < 300, answers
+            time.sleep(1)
+    record(
+        "KEDA, from no server",
+        first_answer=f"{answers[0][1]} after {answers[0][0]:.2f} s",
+        refused=len(answers) - 1,
+        answered_after=f"{answers[-1][0]:.1f} s",
+    )
+    assert {status for _, status in answers[:-1]} == {503}
+    await_true(lambda: [span for span in watching.spans() if span["protocol"] == "http"], "a span over HTTP", 60)
