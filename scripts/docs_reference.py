@@ -135,7 +135,8 @@ def documentation() -> str:
         if snippet.language == "yaml" and snippet.mark != "untested:"
     )
     commands = sorted({(str(command), command.how) for command in snippets.every_command()})
-    reasons = [(str(s), s.rest) for s in snippets.every_snippet() if s.mark == "untested:"]
+    shown = [(str(s), "what a program prints") for s in snippets.every_snippet() if not s.language]
+    reasons = shown + [(str(s), s.rest) for s in snippets.every_snippet() if s.mark == "untested:"]
     untested = table(("block", "reason"), reasons) if reasons else "None."
     return f"""# What holds the documentation
 

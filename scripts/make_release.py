@@ -67,7 +67,7 @@ def section(changelog: str, version: str) -> str:
         raise UserError(
             f'CHANGELOG.md has changes under "Unreleased": move them to [{version}], or release what is older.'
         )
-    return parts[version].strip()
+    return str(parts[version]).strip()
 
 
 def changes(text: str) -> list[dict[str, str]]:
@@ -154,6 +154,7 @@ def push(made: Path, registry: str, *, keyring: Path | None = None, options: tup
     name, _, version = made.stem.rpartition("-")
     run(["helm", "push", made, registry, *options])
     pulled = made.parent / "pulled"
+    pulled.mkdir()
     verify = ["--verify", "--keyring", str(keyring)] if keyring else []
     run(["helm", "pull", f"{registry}/{name}", "--version", version, "--destination", pulled, *verify, *options])
     if digest(pulled / made.name) != digest(made):

@@ -38,11 +38,8 @@ class Programs:
     @property
     def version(self) -> str:
         """The version without a leading v."""
-        return str(
-            {**VERSIONS["build"], **VERSIONS["addons"], **VERSIONS["release"], **VERSIONS["custom-resources"]}[
-                self.name
-            ]
-        )
+        sections = [VERSIONS[name] for name in ("custom-resources", "release", "addons", "build")]
+        return str(next(section[self.name] for section in sections if self.name in section))
 
     @property
     def folder(self) -> Path:

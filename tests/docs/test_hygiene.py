@@ -21,7 +21,7 @@ BY_HAND = {"minimum", "oldest", "debian", "disk-gigabytes", "python", "name"}
 
 
 def matches(text: str) -> list[tuple[str, str]]:
-    """What Renovate's managers find in a file: the first line of a match, and its version."""
+    """What Renovate's managers find in a file: each line of a match, with the version in it."""
     found = []
     for manager in RENOVATE["customManagers"]:
         if not any(
@@ -30,7 +30,7 @@ def matches(text: str) -> list[tuple[str, str]]:
             continue
         for expression in manager["matchStrings"]:
             for match in re.finditer(expression.replace("(?<", "(?P<"), text):
-                found.append((match.group(0).strip().splitlines()[-1], match["currentValue"]))
+                found += [(line, match["currentValue"]) for line in match.group(0).strip().splitlines()]
     return found
 
 
