@@ -66,7 +66,10 @@ def requests(title: str, about: str) -> tuple[int, int]:
 def test_its_numbers_are_those_that_were_measured() -> None:
     for page, words in ((ENGLISH, "0 of {}"), (CHINESE, "{} 个请求失败 0 个")):
         text = page.read_text(encoding="utf-8")
-        for title, about in (("Events without a failed request", ""), ("Upgrades, rollbacks and changed keys", " key ")):
+        for title, about in (
+            ("Events without a failed request", ""),
+            ("Upgrades, rollbacks and changed keys", " key "),
+        ):
             sent, failed = requests(title, about)
             assert failed == 0
             assert sent > 0
