@@ -12,13 +12,14 @@ import yaml
 from ci.build import addon_images
 from ci.build.addon_images import AddonImage
 from scripts import cluster, crds, images, preload
-from scripts.common import ROOT, main
+from scripts.common import ROOT, UserError, main
 from scripts.progress import step
 from scripts.prometheus import Prometheus
 from scripts.release import Release
 
 MONITORING = Release("prometheus", "monitoring")
 _PATIENCE = "--timeout=180s"
+_KUBE_STATE = "kube-state.monitoring:8080"
 
 
 def metrics_server() -> None:
@@ -82,28 +83,50 @@ def contour() -> Iterator[None]:
 
 @contextmanager
 def prometheus(releases: Sequence[Release], jobs: Sequence[dict[str, Any]] = ()) -> Iterator[Prometheus]:
-    """A Prometheus in namespace `monitoring`, as long as the block takes.
+    """A Prometheus and ci/addons/kube_state.py in namespace `monitoring`, as long as the block takes.
 
     Args:
         releases: what it scrapes and which rules it has, each as ConfigMaps of the release say.
         jobs: further items of scrape_configs.
     """
     own = {"job_name": "prometheus", "static_configs": [{"targets": ["localhost:9090"]}]}
+    state = {"job_name": "kube-state", "honor_labels": True, "static_configs": [{"targets": [_KUBE_STATE]}]}
     configuration = {
         "global": {"scrape_interval": "5s", "evaluation_interval": "5s"},
         "rule_files": ["/etc/prometheus/rules-*.yaml"],
         # this version has no scrape_config_files yet
-        "scrape_configs": [own, *jobs],
+        "scrape_configs": [own, state, *jobs],
     }
     files = {}
     for release in releases:
-        configuration["scrape_configs"] += yaml.safe_load(_file(release, "scrape-config"))["scrape_configs"]
+        scraped = yaml.safe_load(_file(release, "scrape-config"))["scrape_configs"]
+        if cluster.use().images == "build":
+            scraped = [discovered_by_http(job) for job in scraped]
+        configuration["scrape_configs"] += scraped
         files[f"rules-{release.namespace}-{release.name}.yaml"] = _file(release, "rules")
     with (
         _configured(addon_images.PROMETHEUS, {"prometheus.yml": yaml.safe_dump(configuration), **files}),
+        script("kube_state", 8080, account="prometheus"),
         MONITORING.forward("service/prometheus", 9090) as address,
     ):
         yield Prometheus(f"http://{address}")
+
+
+def discovered_by_http(job: dict[str, Any]) -> dict[str, Any]:
+    """A job for a Prometheus that is built without discovery in Kubernetes, as Debian's is.
+
+    Who finds the pods is ci/addons/kube_state.py; all else of the job is as it was.
+
+    Raises:
+        UserError: where the job discovers in another way than every pod of named namespaces.
+    """
+    found = []
+    for discovery in job["kubernetes_sd_configs"]:
+        names = discovery.get("namespaces", {}).get("names", [])
+        if discovery != {"role": "pod", "namespaces": {"names": names}}:
+            raise UserError(f"ci/addons/kube_state.py can't discover as job {job['job_name']} wants: {discovery}.")
+        found += [{"url": f"http://{_KUBE_STATE}/targets?namespace={n}", "refresh_interval": "5s"} for n in names]
+    return {key: value for key, value in job.items() if key != "kubernetes_sd_configs"} | {"http_sd_configs": found}
 
 
 @contextmanager

@@ -84,14 +84,9 @@ def watching(values: dict[str, Any]) -> Iterator[Watching]:
         # the sooner a start is overdue, the sooner its alerts fire
         missing |= {"startup": {"timeoutSeconds": 1}, "model": values["model"], "metrics": METRICS}
         broken.install(FILES, missing)
-        named = {"kube-state": {"honor_labels": True}, "gateway": {}}
-        jobs = [
-            {"job_name": name, "static_configs": [{"targets": [f"{name}:8080"]}], **more}
-            for name, more in named.items()
-        ]
-        prometheus = stack.enter_context(addons.prometheus([release, broken], jobs))
+        gateway = {"job_name": "gateway", "static_configs": [{"targets": ["gateway:8080"]}]}
+        prometheus = stack.enter_context(addons.prometheus([release, broken], [gateway]))
         upstream = {"UPSTREAM": f"{release.name}.{release.namespace}"}
-        stack.enter_context(addons.script("kube_state", 8080, account="prometheus"))
         stack.enter_context(addons.script("gateway", 8080, environment=upstream))
         stack.enter_context(addons.script("collector", 8080, 4317, 4318))
         collector = stack.enter_context(addons.MONITORING.forward("service/collector", 8080))
