@@ -3,8 +3,8 @@
 `/metrics` is what the chart's rules and dashboard read of kube-state-metrics, with its names, labels and values.
 `/targets?namespace=NAME` is what `kubernetes_sd_configs` of role pod would discover there, for `http_sd_configs` of a
 Prometheus without it, as Debian's is: each port of each container, with the labels that Prometheus documents but for
-the container's id. Relabeling and scraping are then the real Prometheus' own; that it finds pods itself, and may, is not
-shown.
+the container's id. Relabeling and scraping are then the real Prometheus' own; that it finds pods itself, and may list
+them, is not shown.
 
 For tests alone: a cluster with thousands of pods wants the real ones.
 """

@@ -1,7 +1,7 @@
 """A release that is watched in every way, one that can't start, and a Prometheus that sees both."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from threading import Event, Thread
@@ -44,6 +44,14 @@ def await_true(condition: Callable[[], object], what: str, seconds: float = PATI
         assert time.monotonic() < deadline, f"not after {seconds:.0f} s: {what}"
         time.sleep(0.5)
     return time.monotonic()
+
+
+def await_none(left: Callable[[], Collection[str]], what: str, seconds: float = PATIENCE_SECONDS) -> None:
+    """Return when nothing is left of what is waited for."""
+    deadline = time.monotonic() + seconds
+    while found := left():
+        assert time.monotonic() < deadline, f"{what}, after {seconds:.0f} s: {sorted(found)}"
+        time.sleep(0.5)
 
 
 class Watching:
