@@ -91,19 +91,16 @@ def prometheus(releases: Sequence[Release], jobs: Sequence[dict[str, Any]] = ())
     """
     own = {"job_name": "prometheus", "static_configs": [{"targets": ["localhost:9090"]}]}
     state = {"job_name": "kube-state", "honor_labels": True, "static_configs": [{"targets": [_KUBE_STATE]}]}
+    # this version has no scrape_config_files yet
+    brought = [j for r in releases for j in yaml.safe_load(_file(r, "scrape-config"))["scrape_configs"]]
     configuration = {
         "global": {"scrape_interval": "5s", "evaluation_interval": "5s"},
         "rule_files": ["/etc/prometheus/rules-*.yaml"],
-        # this version has no scrape_config_files yet
-        "scrape_configs": [own, state, *jobs],
+        "scrape_configs": [own, state, *jobs, *brought],
     }
-    files = {}
-    for release in releases:
-        scraped = yaml.safe_load(_file(release, "scrape-config"))["scrape_configs"]
-        if cluster.use().images == "build":
-            scraped = [discovered_by_http(job) for job in scraped]
-        configuration["scrape_configs"] += scraped
-        files[f"rules-{release.namespace}-{release.name}.yaml"] = _file(release, "rules")
+    if cluster.use().images == "build":
+        configuration["scrape_configs"] = [discovered_by_http(job) for job in configuration["scrape_configs"]]
+    files = {f"rules-{r.namespace}-{r.name}.yaml": _file(r, "rules") for r in releases}
     with (
         _configured(addon_images.PROMETHEUS, {"prometheus.yml": yaml.safe_dump(configuration), **files}),
         script("kube_state", 8080, account="prometheus"),
@@ -115,11 +112,13 @@ def prometheus(releases: Sequence[Release], jobs: Sequence[dict[str, Any]] = ())
 def discovered_by_http(job: dict[str, Any]) -> dict[str, Any]:
     """A job for a Prometheus that is built without discovery in Kubernetes, as Debian's is.
 
-    Who finds the pods is ci/addons/kube_state.py; all else of the job is as it was.
+    Who finds pods is ci/addons/kube_state.py; all else of the job is as it was, and all of one that finds none.
 
     Raises:
         UserError: where the job discovers in another way than every pod of named namespaces.
     """
+    if "kubernetes_sd_configs" not in job:
+        return job
     found = []
     for discovery in job["kubernetes_sd_configs"]:
         names = discovery.get("namespaces", {}).get("names", [])

@@ -31,9 +31,26 @@ WATCHED: dict[str, Any] = {
     "replicas": 2,
     "engine": {"args": {"max-num-seqs": SEATS}},
     "server": {"maxConcurrentRequests": 16},
-    "metrics": METRICS,
+    "metrics": METRICS | {"scrapeAnnotations": {"enabled": True}},
     "tracing": {"endpoint": "http://collector.monitoring:4317"},
     "logging": {"format": "json"},
+}
+_ANNOTATION = "__meta_kubernetes_pod_annotation_prometheus_io_"
+#: A job that follows annotations, as many a Prometheus has one; what it reads is dropped, as it is there already.
+ANNOTATED: dict[str, Any] = {
+    "job_name": "annotated",
+    "scrape_interval": "30s",
+    "kubernetes_sd_configs": [{"role": "pod", "namespaces": {"names": [NAMESPACE]}}],
+    "relabel_configs": [
+        {"source_labels": [f"{_ANNOTATION}scrape"], "regex": "true", "action": "keep"},
+        {"source_labels": [f"{_ANNOTATION}path"], "regex": "(.+)", "target_label": "__metrics_path__"},
+        {
+            "source_labels": ["__meta_kubernetes_pod_ip", f"{_ANNOTATION}port"],
+            "separator": ":",
+            "target_label": "__address__",
+        },
+    ],
+    "metric_relabel_configs": [{"source_labels": ["__name__"], "regex": ".*", "action": "drop"}],
 }
 
 
@@ -93,7 +110,7 @@ def watching(values: dict[str, Any]) -> Iterator[Watching]:
         missing |= {"startup": {"timeoutSeconds": 1}, "model": values["model"], "metrics": METRICS}
         broken.install(FILES, missing)
         gateway = {"job_name": "gateway", "static_configs": [{"targets": ["gateway:8080"]}]}
-        prometheus = stack.enter_context(addons.prometheus([release, broken], [gateway]))
+        prometheus = stack.enter_context(addons.prometheus([release, broken], [gateway, ANNOTATED]))
         upstream = {"UPSTREAM": f"{release.name}.{release.namespace}"}
         stack.enter_context(addons.script("gateway", 8080, environment=upstream))
         stack.enter_context(addons.script("collector", 8080, 4317, 4318))
