@@ -93,13 +93,12 @@ def prometheus(releases: Sequence[Release], jobs: Sequence[dict[str, Any]] = ())
     state = {"job_name": "kube-state", "honor_labels": True, "static_configs": [{"targets": [_KUBE_STATE]}]}
     # this version has no scrape_config_files yet
     brought = [j for r in releases for j in yaml.safe_load(_file(r, "scrape-config"))["scrape_configs"]]
+    every = [own, state, *jobs, *brought]
     configuration = {
         "global": {"scrape_interval": "5s", "evaluation_interval": "5s"},
         "rule_files": ["/etc/prometheus/rules-*.yaml"],
-        "scrape_configs": [own, state, *jobs, *brought],
+        "scrape_configs": [discovered_by_http(job) for job in every] if cluster.use().images == "build" else every,
     }
-    if cluster.use().images == "build":
-        configuration["scrape_configs"] = [discovered_by_http(job) for job in configuration["scrape_configs"]]
     files = {f"rules-{r.namespace}-{r.name}.yaml": _file(r, "rules") for r in releases}
     with (
         _configured(addon_images.PROMETHEUS, {"prometheus.yml": yaml.safe_dump(configuration), **files}),

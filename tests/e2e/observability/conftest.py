@@ -15,7 +15,7 @@ from scripts import addons, demo
 from scripts.demo import MODEL
 from scripts.load import Load, Stream
 from scripts.prometheus import Prometheus
-from scripts.release import Release, base_url
+from scripts.release import NODE_PORT_VALUES, Release, base_url
 
 NAMESPACE = "vllm-e2e-observability"
 SEATS = 4  # requests that a server has in work at a time; more wait
@@ -32,6 +32,8 @@ WATCHED: dict[str, Any] = {
     "engine": {"args": {"max-num-seqs": SEATS}},
     "server": {"maxConcurrentRequests": 16},
     "metrics": METRICS | {"scrapeAnnotations": {"enabled": True}},
+    # see ANNOTATED, by which nothing counts twice
+    "checks": {"disabled": NODE_PORT_VALUES["checks"]["disabled"] | {"metricsOnce": True}},
     "tracing": {"endpoint": "http://collector.monitoring:4317"},
     "logging": {"format": "json"},
 }
