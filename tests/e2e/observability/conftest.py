@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from e2e.conftest import FILES, fresh
+from e2e.conftest import FILES
+from e2e.releases import fresh
 
 from scripts import addons, demo
 from scripts.demo import MODEL
