@@ -43,9 +43,10 @@ def _arguments() -> dict[str, list[str]]:
     for value_set in value_sets():
         raw = value_set.values().get("engine", {}).get("extraArgs", [])
         for workload in helm.render(value_set.path).objects.servers():
-            (server,) = [c for c in containers(workload) if c.body["name"] == "vllm"]
-            arguments = server.body["args"]
-            found[value_set.name] = _without_config(arguments[: len(arguments) - len(raw)])
+            for server in (c for c in containers(workload) if c.body["name"] == "vllm"):  # of a group, each member's
+                # kubelet puts in variables, of which one must be a number
+                written = [word.replace("$(LWS_WORKER_INDEX)", "1") for word in server.body["args"]]
+                found[f"{value_set.name}: {server}"] = _without_config(written[: len(written) - len(raw)])
     return found
 
 
