@@ -46,7 +46,7 @@ def _arguments() -> dict[str, list[str]]:
             for server in (c for c in containers(workload) if c.body["name"] == "vllm"):  # of a group, each member's
                 # kubelet puts in variables, of which one must be a number
                 written = [word.replace("$(LWS_WORKER_INDEX)", "1") for word in server.body["args"]]
-                found[f"{value_set.name}: {server}"] = _without_config(written[: len(written) - len(raw)])
+                found[f"{value_set.name}: {'/'.join(map(str, server.path))}"] = _without_config(written[: len(written) - len(raw)])
     return found
 
 
