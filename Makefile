@@ -35,11 +35,11 @@ demo: $(READY) ## from nothing to an answer: tools, cluster, image, model, helm 
 	@$(PYTHON) -m scripts.demo
 
 .PHONY: test
-test: lint ## lint, then the contract, render and meta tests; needs no cluster
+test: lint ## lint, then the contract, render, meta and documentation tests; needs no cluster
 	@$(PYTHON) -m scripts.tests test -n 2
 
 .PHONY: test-all
-test-all: lint ## make test, make test-rules, values made at random, and contract and render tests with the oldest Helm
+test-all: lint ## make test, make test-rules, values made at random, the documentation's commands, and the oldest Helm
 	@$(PYTHON) -m scripts.tests test-all -n 2
 
 export VALUES JUNIT CHECK_FLAGS SAMPLE ONLY
