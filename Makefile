@@ -78,7 +78,7 @@ e2e-multinode: $(READY) ## one server on two nodes: answers, lost members, rollo
 	@$(PYTHON) -m scripts.tests e2e/multinode $(E2E_FLAGS)
 
 .PHONY: e2e-exposure
-e2e-exposure: $(READY) ## sources, adapters, quantized models, keys and TLS, upgrades and rollbacks, subcharts (about 30 min)
+e2e-exposure: $(READY) ## sources, adapters, quantized models, keys, TLS, upgrades, subcharts, an OCI registry (about 35 min)
 	@$(PYTHON) -m scripts.tests e2e/exposure $(E2E_FLAGS)
 
 .PHONY: e2e-doctor
