@@ -42,6 +42,7 @@ test: lint ## lint, then the contract, render, meta and documentation tests; nee
 test-all: lint ## make test, make test-rules, values made at random, the documentation's commands, and the oldest Helm
 	@$(PYTHON) -m scripts.tests test-all -n 2
 
+export MINUTES
 export VALUES JUNIT CHECK_FLAGS SAMPLE ONLY
 .PHONY: check
 check: $(READY) ## say what is wrong with values files of yours (VALUES=a.yaml,b.yaml JUNIT=result.xml)
@@ -72,6 +73,10 @@ e2e: $(READY) ## install on the kind cluster, talk to real vLLM, update, delete,
 .PHONY: e2e-lifecycle
 e2e-lifecycle: $(READY) ## crashes, a wedged engine, warm-up, overload, two API servers, compile cache (about 35 min)
 	@$(PYTHON) -m scripts.tests e2e/lifecycle $(E2E_FLAGS)
+
+.PHONY: soak
+soak: $(READY) ## half an hour of load with saturation, a rollout, a deletion and a crash in it (MINUTES=30)
+	@$(PYTHON) -m scripts.tests e2e/soak $(E2E_FLAGS)
 
 .PHONY: e2e-multinode
 e2e-multinode: $(READY) ## one server on two nodes: answers, lost members, rollout, Ray (about 35 min)
