@@ -27,7 +27,7 @@ E2E_FLAGS ?=
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##—— every day
 .PHONY: demo
@@ -86,6 +86,10 @@ e2e-multinode: $(READY) ## one server on two nodes: answers, lost members, rollo
 e2e-exposure: $(READY) ## sources, adapters, quantized models, keys, TLS, upgrades, subcharts, an OCI registry (about 35 min)
 	@$(PYTHON) -m scripts.tests e2e/exposure $(E2E_FLAGS)
 
+.PHONY: e2e-observability
+e2e-observability: $(READY) ## Prometheus, alerts, dashboard, logs, traces; an HPA and KEDA follow the queue (about 30 min)
+	@$(PYTHON) -m scripts.tests e2e/observability $(E2E_FLAGS)
+
 .PHONY: e2e-doctor
 e2e-doctor: $(READY) ## make doctor on releases that are really broken, side by side (about 5 min)
 	@$(PYTHON) -m scripts.tests e2e/doctor $(E2E_FLAGS)
@@ -111,10 +115,6 @@ release: $(READY) ## package the chart, sign it (SIGN_KEY=…) and push it (PUSH
 .PHONY: test-release
 test-release: $(READY) ## release into a registry on this machine, and install, vendor and verify from there; needs Go
 	@$(PYTHON) -m scripts.tests release
-
-.PHONY: e2e-observability
-e2e-observability: $(READY) ## Prometheus, alerts, dashboard, logs, traces; an HPA and KEDA follow the queue (about 30 min)
-	@$(PYTHON) -m scripts.tests e2e/observability $(E2E_FLAGS)
 
 ##—— the cluster and what it runs
 .PHONY: tools

@@ -94,6 +94,14 @@ def test_the_notice_names_every_project_whose_definitions_are_embedded() -> None
     assert "smollm2-135m-instruct (apache-2.0" in notice
 
 
+def test_each_package_that_the_project_leans_on_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    listed = [project["project"]["dependencies"], *project["dependency-groups"].values()]
+    names = {re.split(r"[>=]", item)[0] for group in listed for item in group if not item.startswith("types-")}
+    reasons = (ROOT / "docs" / "decisions" / "0001-tools.md").read_text(encoding="utf-8").lower()
+    assert not {name for name in names if not re.search(rf"\b{name}\b", reasons)}
+
+
 def test_every_line_of_the_changelog_has_a_kind_that_artifact_hub_knows() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^### (\w+)$", changelog, flags=re.MULTILINE)) <= set(make_release.KINDS)
