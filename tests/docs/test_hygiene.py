@@ -16,8 +16,9 @@ from scripts import crds, make_release
 RENOVATE: dict[str, Any] = json.loads((ROOT / "renovate.json").read_text(encoding="utf-8"))
 VERSIONS = (ROOT / "ci" / "versions.toml").read_text(encoding="utf-8")
 
-#: Lines of versions.toml that no tool may raise: what is needed at least, follows another line or Debian, no version.
-BY_HAND = {"minimum", "oldest", "debian", "disk-gigabytes", "python", "prometheus", "name"}
+#: Lines of versions.toml that no tool may raise: what is needed at least, follows another line or is Debian's, or is no
+#: version.
+BY_HAND = {"minimum", "oldest", "debian", "disk-gigabytes", "python", "name", "prometheus"}
 
 
 def matches(text: str) -> list[tuple[str, str]]:
