@@ -35,9 +35,9 @@ def long_start(release: Release, values: dict[str, Any]) -> Iterator[Release]:
         "    def do_GET(self): self.send_response(200); self.end_headers()\n"
         "http.server.HTTPServer(('', 8000), Answer).serve_forever()\n"
     )
-    container = {"name": "vllm", "command": ["python3", "-c", server], "args": None}
+    container = {"name": "vllm", "command": ["python3", "-c", server], "args": []}
     late = Release("late", release.namespace)
-    small = {"requests": {"cpu": "10m", "memory": "4Gi"}, "limits": {"memory": "4Gi"}}
+    small = {"requests": {"cpu": "10m", "memory": "5Gi"}, "limits": {"memory": "5Gi"}}
     late.install(
         [ROOT / "values" / "cpu.yaml"],
         {"model": values["model"], "resources": small, "podSpec": {"containers": [container]}},
