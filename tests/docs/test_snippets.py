@@ -77,6 +77,18 @@ def test_objects_are_valid_and_values_in_them_render(snippet: Snippet) -> None:
             helm.render(values, release="llama", namespace="llm")
 
 
+@pytest.mark.parametrize("snippet", chosen(s for s in SNIPPETS if s.mark == "subchart"))
+def test_values_of_each_use_in_another_chart_render(snippet: Snippet) -> None:
+    chart, values = yaml.safe_load_all(snippet.text)
+    uses = {use.get("alias", use["name"]): use for use in chart["dependencies"]}
+    shared = {name: values.pop(name) for name in ("global",) if name in values}
+    assert values.keys() == uses.keys()
+    for name, use in uses.items():
+        assert use["name"] == "vllm"
+        assert use["condition"] == f"{name}.enabled"
+        helm.render(values[name] | shared, release="llama", namespace="llm")
+
+
 def values_inside(body: dict[str, Any]) -> list[dict[str, Any]]:
     """The chart's values in an object of Argo CD, Flux or Kustomize."""
     spec = body.get("spec", {})
