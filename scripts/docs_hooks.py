@@ -2,7 +2,7 @@
 
 In the repository a page links to files beside docs/: the README, values files, the chart's README. On the site each of
 these is a page, so that no fact stands twice. Which file is which page, `SOURCES` says; a link to any other file
-outside docs/ ends the build, but for links to tests, which lose it.
+outside docs/ ends the build; links to code are left out, and their words stay.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _EXAMPLES = {f"examples/{path.stem}.md": path for path in sorted((ROOT / "values
 
 _LINK = re.compile(r"(?P<before>\]\()(?P<target>[^)\s#:]+)(?P<anchor>#[^)\s]*)?(?P<after>\))")
 #: Links to code, which the site has no pages for: their words stay.
-_TO_CODE = re.compile(r"\[([^\]\n]*)\]\((?:\.\./)*tests/(?!rendered)[^)\n]*\)")
+_TO_CODE = re.compile(r"\[([^\]\n]*)\]\((?:\.\./)*(?:tests/(?!rendered)|ci/(?!README)|scripts/(?!gpus\.yaml))[^)\n]*\)")
 _FENCE = re.compile(r"^( *)(`{3,}|~{3,})", flags=re.MULTILINE)
 
 
