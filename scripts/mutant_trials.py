@@ -37,7 +37,7 @@ from harness.value_sets import ValueSet, value_sets
 ALIVE, HELM, INVARIANT, TEST, STILLBORN = "alive", "helm", "invariant", "test", "stillborn"
 _OUTCOMES = (ALIVE, HELM, INVARIANT, TEST, STILLBORN)
 
-#: The tests that are about a template; tests/render/test_invariants.py is about all.
+#: The tests that are about a template, which come first.
 TESTS = {
     "NOTES.txt": "render/test_objects.py render/test_scaling_and_metrics.py render/test_exposure.py",
     "_accelerator.tpl": "render/test_pod.py contract/test_messages.py render/test_objects.py",
@@ -57,7 +57,7 @@ TESTS = {
     "_pod.tpl": "render/test_pod.py render/test_pod_spec.py render/test_lifecycle.py render/test_sources.py",
     "_resources.tpl": "render/test_pod.py render/test_storage.py contract/test_messages.py render/test_pod_spec.py",
     "_security.tpl": "render/test_api_keys.py render/test_exposure.py render/test_observability.py",
-    "_test.tpl": "render/test_helm_test.py",
+    "_test.tpl": "render/test_helm_test.py render/test_exposure.py",
     "adapter-config.yaml": "render/test_scaling_and_metrics.py render/test_observability.py",
     "checks.yaml": "contract/test_messages.py",
     "configmap.yaml": "render/test_lifecycle.py render/test_pod.py",
@@ -78,9 +78,15 @@ TESTS = {
     "scrape-config.yaml": "render/test_observability.py",
     "service.yaml": "render/test_objects.py render/test_exposure.py",
     "serviceaccount.yaml": "render/test_objects.py",
-    "test-pod.yaml": "render/test_helm_test.py",
+    "test-pod.yaml": "render/test_helm_test.py render/test_exposure.py",
 }
-EVERY = "render/test_invariants.py"
+
+#: Those of every template: all that render, but for the committed manifests, which every change changes.
+EVERY = [f"render/{path.name}" for path in sorted((ROOT / "tests" / "render").glob("test_*.py"))]
+EVERY.remove("render/test_rendered.py")
+
+#: Tests in which a mutant is looked for; the nearest come first.
+MOST = 120
 
 #: Value sets that are tried before the tests, as the statements about any values cost least.
 SETS = 4
@@ -245,24 +251,23 @@ class Trials:
 
     def _try(self, mutant: Mutant, by_file: Mapping[Path, list[pytest.Item]]) -> str:
         branch = around(self._reach.branches, mutant.file, mutant.start)
-        files = [ROOT / "tests" / name for name in (*TESTS[mutant.file].split(), EVERY)]
-        items = sorted(
-            (item for file in files for item in by_file.get(file, ()) if self._meets(item, branch)), key=self._breadth
-        )
+        near = {ROOT / "tests" / name for name in TESTS[mutant.file].split()}
+        items = [item for path, some in by_file.items() for item in some if self._meets(item, branch, path in near)]
+        items.sort(key=lambda item: (item.path not in near, self._breadth(item)))
         path = CHART / "templates" / mutant.file
         text = path.read_text(encoding="utf-8")
         try:
             path.write_text(mutant.applied(text), encoding="utf-8")
-            return _OUTCOMES[_in_fork(lambda: _OUTCOMES.index(self._outcome(branch, items)))]
+            return _OUTCOMES[_in_fork(lambda: _OUTCOMES.index(self._outcome(branch, items[:MOST])))]
         finally:
             path.write_text(text, encoding="utf-8")
 
-    def _meets(self, item: pytest.Item, branch: Branch | None) -> bool:
+    def _meets(self, item: pytest.Item, branch: Branch | None, near: bool) -> bool:
         """Whether a test may reach a branch; one that renders nothing may read the template itself."""
         reached = [self._calls.known[call] for call in self._of_item[item.nodeid]]
-        if not reached or branch is None:
-            return True
-        return any(one is None or self._calls.numbers[branch] in one for one in reached)
+        if not reached:
+            return near
+        return any(branch is None or one is None or self._calls.numbers[branch] in one for one in reached)
 
     def _breadth(self, item: pytest.Item) -> int:
         reached = [self._calls.known[call] for call in self._of_item[item.nodeid]]
@@ -308,16 +313,17 @@ def _in_fork(work: Callable[[], int], longest: int = LONGEST) -> int:
     return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else _OUTCOMES.index(TEST)
 
 
-def run(names: Path) -> NoReturn:
+def run(listed: Path) -> NoReturn:
     """Try the mutants whose names a file lists; what comes of each is written to standard output."""
-    wanted = json.loads(names.read_text(encoding="utf-8"))
+    wanted = json.loads(listed.read_text(encoding="utf-8"))
     every = {str(mutant): mutant for mutant in every_mutant()}
-    outcomes, log = os.dup(1), os.open(names.with_suffix(".log"), os.O_WRONLY | os.O_CREAT)
+    outcomes, log = os.dup(1), os.open(listed.with_suffix(".log"), os.O_WRONLY | os.O_CREAT)
     os.dup2(log, 1)  # what tests and pytest print
     chosen = [every[name] for name in wanted]
-    files = dict.fromkeys(f"tests/{name}" for mutant in chosen for name in TESTS[mutant.file].split())
+    names = [name for mutant in chosen for name in TESTS[mutant.file].split()]
+    files = dict.fromkeys(f"tests/{name}" for name in (*names, *EVERY))
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    sys.exit(pytest.main([*options, *files, f"tests/{EVERY}"], plugins=[Trials(chosen, outcomes)]))
+    sys.exit(pytest.main([*options, *files], plugins=[Trials(chosen, outcomes)]))
 
 
 if __name__ == "__main__":

@@ -100,7 +100,10 @@ def test_what_one_key_does_to_many_objects_is_told_once(values: Path, capsys: py
     code, output = told(capsys, "-f", str(values))
     assert output.startswith("✗ 2 things are wrong")
     assert "engine.extraArgs.0 — vLLM 0.32.0 has no flag --not-a-flag (" in output
-    assert "commonLabels.team — two words is no value of a label (ServiceAccount/test at metadata.labels.team, and" in output
+    assert (
+        "commonLabels.team — two words is no value of a label (ServiceAccount/test at metadata.labels.team, and"
+        in output
+    )
     assert code == 1
 
 

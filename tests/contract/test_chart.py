@@ -58,6 +58,23 @@ def test_every_value_is_used_and_every_used_value_is_declared() -> None:
     assert used == DECLARED | {"global"}
 
 
+def test_every_path_that_a_template_reads_is_declared() -> None:
+    paths = {path for text in TEMPLATES.values() for path in re.findall(r"\.Values\)?((?:\.[a-zA-Z]+)+)", text)}
+    assert not [f".Values{path}" for path in sorted(paths) if not _is_declared(path.split(".")[1:])]
+
+
+def _is_declared(steps: list[str]) -> bool:
+    """Whether the schema lists each step of a path, as far as it lists any."""
+    node = SCHEMA
+    for step in steps:
+        if "properties" not in node:
+            return True
+        node = node["properties"].get(step)
+        if node is None:
+            return False
+    return True
+
+
 def test_every_helper_says_what_it_returns_and_is_used() -> None:
     text = "\n".join(TEMPLATES.values())
     for name, template in TEMPLATES.items():
