@@ -14,6 +14,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -115,6 +116,33 @@ def key(mutant: Mutant) -> str:
     return f"{digest(CHART / 'templates' / mutant.file)} {mutant}"
 
 
+class Renderer:
+    """Helm that stays (ci/build/modules/renderer), so that a render does not have to start it."""
+
+    def __init__(self, program: Path) -> None:
+        self._process = subprocess.Popen(
+            [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=helm._environment()
+        )
+
+    @classmethod
+    def named(cls) -> Renderer | None:
+        """Return the renderer that $RENDERER names, if it does."""
+        program = os.environ.get("RENDERER")
+        return cls(Path(program)) if program else None
+
+    def run(self, arguments: Sequence[str], stdin: str = "") -> str:
+        """Do what harness.helm.run does."""
+        to, answers = self._process.stdin, self._process.stdout
+        assert to
+        assert answers
+        to.write(json.dumps({"arguments": arguments, "stdin": stdin}) + "\n")
+        to.flush()
+        answer = json.loads(answers.readline())
+        if answer["failed"] or answer["errors"].strip():
+            raise helm.HelmError(answer["errors"] or answer["output"], helm._shown(arguments, stdin))
+        return str(answer["output"])
+
+
 class Calls:
     """What the tests render, by the digest of a call, and the branches that it reaches, by their numbers.
 
@@ -159,6 +187,7 @@ class Calls:
         """Return a function that renders a mutant in a branch, in place of the harness's own."""
         made: dict[tuple[Steps, str, str], Rendered | helm.HelmError] = {}
         cache = os.environ.pop("HARNESS_CACHE")
+        ask = renderer.run if (renderer := Renderer.named()) else helm.run
 
         def render(arguments: Steps, stdin: str, name: str) -> Rendered:
             call = self._call(arguments, stdin, name)
@@ -170,7 +199,7 @@ class Calls:
                 arguments = (*arguments, "--skip-schema-validation")
             if (arguments, stdin, name) not in made:
                 try:
-                    text = helm.run(arguments, stdin)
+                    text = ask(arguments, stdin)
                     made[arguments, stdin, name] = Rendered(text, Objects.parse(text), helm._shown(arguments, stdin))
                 except helm.HelmError as error:
                     made[arguments, stdin, name] = error

@@ -23,6 +23,7 @@ from typing import IO
 
 import yaml
 
+from ci.build import programs
 from scripts import tools
 from scripts.common import CACHE, CHART, ROOT, UserError, main
 from scripts.mutant_trials import ALIVE, STILLBORN, TESTS, every_mutant, key
@@ -81,6 +82,8 @@ def _start(folder: Path, part: list[Mutant]) -> subprocess.Popen[str]:
     chart = shutil.copytree(CHART, folder / CHART.name)
     command = [sys.executable, "-m", "scripts.mutant_trials", str(names)]
     environment = os.environ | {"HARNESS_CHART": str(chart)}
+    if shutil.which("go"):
+        environment["RENDERER"] = str(programs.RENDERER.build() / "renderer")
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
 
 

@@ -97,5 +97,12 @@ def _code(template: str) -> str:
 def test_checks_are_the_same_in_the_list_the_templates_and_the_schema() -> None:
     text = TEMPLATES["_checks.tpl"]
     listed = re.findall(r'^  "(\w+)"$', text, flags=re.MULTILINE)
-    assert listed == re.findall(r'define "vllm\.check\.(\w+)"', text)
-    assert listed == list(SCHEMA["properties"]["checks"]["properties"]["disabled"]["properties"])
+    places = {
+        "the templates of _checks.tpl": re.findall(r'define "vllm\.check\.(\w+)"', text),
+        "checks.disabled of values.schema.yaml": list(
+            SCHEMA["properties"]["checks"]["properties"]["disabled"]["properties"]
+        ),
+    }
+    for place, names in places.items():
+        assert set(listed) == set(names), f"only in one of {place} and the list: {sorted(set(listed) ^ set(names))}"
+        assert listed == names, f"{place} and the list have another order"
