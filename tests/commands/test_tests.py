@@ -56,7 +56,11 @@ def test_make_test_all_checks_rules_and_random_values_and_repeats_the_contract_a
 ) -> None:
     monkeypatch.setattr(tools, "oldest_helm", lambda *, install: OLDEST if install else None)
     command(monkeypatch, "test-all")
-    assert runs == [((), None), (("tests/rules", "tests/property"), None), (("tests/contract", "tests/render"), OLDEST)]
+    assert runs == [
+        ((), None),
+        (("tests/rules", "tests/property", "tests/docs_programs"), None),
+        (("tests/contract", "tests/render"), OLDEST),
+    ]
 
 
 def test_the_helm_of_a_repetition_is_the_one_that_the_tests_use(
