@@ -43,7 +43,7 @@ test-all: lint ## make test, make test-rules, values made at random, the documen
 	@$(PYTHON) -m scripts.tests test-all -n 2
 
 export MINUTES
-export VALUES JUNIT CHECK_FLAGS SAMPLE ONLY
+export VALUES JUNIT CHECK_FLAGS SAMPLE SEED ONLY
 .PHONY: check
 check: $(READY) ## say what is wrong with values files of yours (VALUES=a.yaml,b.yaml JUNIT=result.xml)
 	@$(PYTHON) -m scripts.check
@@ -53,7 +53,7 @@ coverage: $(READY) ## which branches of the templates no value set reaches
 	@$(PYTHON) -m scripts.tests coverage
 
 .PHONY: mutation
-mutation: $(READY) ## which mistakes in the templates no test sees; takes hours (SAMPLE=100 ONLY=_args.tpl)
+mutation: $(READY) ## which mistakes in the templates no test sees; SAMPLE=100 tries as many (SEED=1 ONLY=_args.tpl)
 	@$(PYTHON) -m scripts.mutation
 
 .PHONY: test-rules

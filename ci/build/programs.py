@@ -39,6 +39,7 @@ class Programs:
     def version(self) -> str:
         """The version without a leading v."""
         sections = [VERSIONS[name] for name in ("custom-resources", "release", "addons", "build")]
+        sections.append({"renderer": VERSIONS["tools"]["helm"]["version"]})  # which is Helm
         return str(next(section[self.name] for section in sections if self.name in section))
 
     @property
@@ -139,6 +140,8 @@ KEDA = Programs(
     module="keda",
 )
 CONTROLLER_GEN = Programs("controller-tools", ("sigs.k8s.io/controller-tools/cmd/controller-gen",), hint="about 1 min")
+# Helm as a library, for those who render thousands of times
+RENDERER = Programs("renderer", (".",), hint="about 3 min", module="renderer")
 
 #: What a node image holds.
 NODE = (KUBERNETES, ETCD, COREDNS, CNI_PLUGINS, CONTAINERD, RUNC, LOCAL_PATH_PROVISIONER)

@@ -95,6 +95,18 @@ def test_what_is_wrong_is_told_with_its_path_and_a_remedy(
     assert code == 1
 
 
+def test_what_one_key_does_to_many_objects_is_told_once(values: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values.write_text('commonLabels: {team: "two words"}\nengine: {extraArgs: [--not-a-flag]}', encoding="utf-8")
+    code, output = told(capsys, "-f", str(values))
+    assert output.startswith("✗ 2 things are wrong")
+    assert "engine.extraArgs.0 — vLLM 0.32.0 has no flag --not-a-flag (" in output
+    assert (
+        "commonLabels.team — two words is no value of a label (ServiceAccount/test at metadata.labels.team, and"
+        in output
+    )
+    assert code == 1
+
+
 def test_later_files_and_set_win(values: Path, capsys: pytest.CaptureFixture[str]) -> None:
     later = values.with_name("later.yaml")
     values.write_text("replicas: two", encoding="utf-8")

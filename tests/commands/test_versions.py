@@ -27,6 +27,11 @@ def test_the_controller_of_groups_is_of_the_version_of_its_custom_resource() -> 
     assert pinned == VERSIONS["addons"]["lws"] == VERSIONS["custom-resources"]["lws"]
 
 
+def test_the_renderer_is_of_the_version_of_helm() -> None:
+    text = (programs.MODULES / "renderer" / "go.mod").read_text()
+    assert re.findall(r"helm.sh/helm/v4 v(\S+)", text) == [VERSIONS["tools"]["helm"]["version"]]
+
+
 def test_the_registry_of_the_release_tests_is_of_the_version_that_versions_toml_names() -> None:
     text = (programs.MODULES / "distribution" / "go.mod").read_text()
     assert re.findall(r"github.com/distribution/distribution/v3 v(\S+)", text) == [VERSIONS["release"]["distribution"]]

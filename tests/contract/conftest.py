@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from harness import helm, refusals
-from harness.helm import CHART
 
 #: Keys and, in lists, numbers that lead to a value.
 Steps = tuple[str | int, ...]
@@ -46,10 +44,7 @@ def refuse() -> Refuse:
 
     def refuse(values: dict[str, Any]) -> Complaints:
         with pytest.raises(helm.HelmError) as failure:
-            helm.run(
-                ["template", "test", str(CHART), "--kube-version", helm.KUBE_VERSION, "--values", "-"],
-                json.dumps(values),
-            )
+            helm.render(values)
         return Complaints(failure.value.text)
 
     return refuse

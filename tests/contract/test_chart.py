@@ -58,6 +58,23 @@ def test_every_value_is_used_and_every_used_value_is_declared() -> None:
     assert used == DECLARED | {"global"}
 
 
+def test_every_path_that_a_template_reads_is_declared() -> None:
+    paths = {path for text in TEMPLATES.values() for path in re.findall(r"\.Values\)?((?:\.[a-zA-Z]+)+)", text)}
+    assert not [f".Values{path}" for path in sorted(paths) if not _is_declared(path.split(".")[1:])]
+
+
+def _is_declared(steps: list[str]) -> bool:
+    """Whether the schema lists each step of a path, as far as it lists any."""
+    node = SCHEMA
+    for step in steps:
+        if "properties" not in node:
+            return True
+        node = node["properties"].get(step)
+        if node is None:
+            return False
+    return True
+
+
 def test_every_helper_says_what_it_returns_and_is_used() -> None:
     text = "\n".join(TEMPLATES.values())
     for name, template in TEMPLATES.items():
@@ -80,5 +97,12 @@ def _code(template: str) -> str:
 def test_checks_are_the_same_in_the_list_the_templates_and_the_schema() -> None:
     text = TEMPLATES["_checks.tpl"]
     listed = re.findall(r'^  "(\w+)"$', text, flags=re.MULTILINE)
-    assert listed == re.findall(r'define "vllm\.check\.(\w+)"', text)
-    assert listed == list(SCHEMA["properties"]["checks"]["properties"]["disabled"]["properties"])
+    places = {
+        "the templates of _checks.tpl": re.findall(r'define "vllm\.check\.(\w+)"', text),
+        "checks.disabled of values.schema.yaml": list(
+            SCHEMA["properties"]["checks"]["properties"]["disabled"]["properties"]
+        ),
+    }
+    for place, names in places.items():
+        assert set(listed) == set(names), f"only in one of {place} and the list: {sorted(set(listed) ^ set(names))}"
+        assert listed == names, f"{place} and the list have another order"

@@ -27,7 +27,8 @@ def declared(schema: dict[str, Any], values: Any, path: str = "") -> Iterator[st
 
 
 def test_the_readme_is_what_its_sources_give() -> None:
-    assert generator.build() == README, "run `make chart-readme`"
+    current = generator.build() == README
+    assert current, "the chart's README is not what its sources give: run `make chart-readme`"
 
 
 def test_every_value_check_and_refused_flag_has_a_row_with_a_meaning() -> None:

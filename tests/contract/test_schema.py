@@ -17,7 +17,8 @@ from harness.value_sets import ValueSet
 
 from scripts import schema as generator
 
-SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+TEXT = (CHART / "values.schema.json").read_text(encoding="utf-8")
+SCHEMA = json.loads(TEXT)
 SOURCE = go_yaml.load((CHART / "values.schema.yaml").read_text(encoding="utf-8"))
 DEFAULTS = go_yaml.load((CHART / "values.yaml").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
@@ -39,7 +40,8 @@ def nodes(value: Any, path: str = "#") -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_the_schema_is_what_its_sources_give() -> None:
-    assert (CHART / "values.schema.json").read_text(encoding="utf-8") == generator.build(), "run `make schema`"
+    current = generator.build() == TEXT
+    assert current, "values.schema.json is not what its sources give: run `make schema`"
 
 
 def test_the_schema_is_a_valid_draft_07_schema() -> None:
@@ -64,7 +66,8 @@ def test_values_yaml_and_the_schema_have_the_same_keys() -> None:
             node = SOURCE["definitions"][node["$ref"].removeprefix("#/definitions/")]
         if values and "properties" in node:
             values = {key: value for key, value in values.items() if not key.startswith("x-")}
-            assert set(values) == set(node["properties"]) - only_schema, path
+            alone = set(values) ^ (set(node["properties"]) - only_schema)
+            assert not alone, f"in values.yaml or in values.schema.yaml alone, at {path}: {sorted(alone)}"
             for key, value in values.items():
                 compare(value, node["properties"][key], f"{path}.{key}", set()) if isinstance(value, dict) else None
 

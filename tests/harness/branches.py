@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,16 @@ LIVE = {
 
 @dataclass(frozen=True)
 class Branch:
-    """One branch: its template, the helper that it stands in, its words, its number among equals, and its line."""
+    """One branch: its template, the helper that it stands in, its words, its number among equals, and where it is."""
 
     file: str
     helper: str
     words: str
     number: int
     line: int = field(compare=False)
+    #: Where its body begins and ends in the text; a missing else has none.
+    start: int = field(default=0, compare=False)
+    end: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
         number = f" ({self.number})" if self.number > 1 else ""
@@ -66,13 +69,18 @@ def marked(file: str, text: str) -> tuple[str, list[Branch]]:
     branches: list[Branch] = []
     counts: dict[tuple[str, str], int] = {}
     stack: list[tuple[str, str, bool]] = []
+    bodies: list[int] = []
     helper = ""
 
-    def mark(words: str, line: int, right: str) -> str:
+    def mark(words: str, line: int, right: str, start: int = 0) -> str:
         number = counts[helper, words] = counts.get((helper, words), 0) + 1
-        branches.append(Branch(file, helper, words, number, line))
+        branches.append(Branch(file, helper, words, number, line, start))
         # where a template trims, it trims behind the marker
         return f'{{{{ fail "branch {file}#{len(branches) - 1}" {right}}}}}'
+
+    def close(end: int) -> None:
+        index = bodies.pop()
+        branches[index] = replace(branches[index], end=end)
 
     def replaced(found: re.Match[str]) -> str:
         nonlocal helper
@@ -85,13 +93,17 @@ def marked(file: str, text: str) -> tuple[str, list[Branch]]:
             if opening[1] == "define":
                 helper = words.split('"')[1]
             stack.append((opening[1], words, False))
-            return whole + mark("all of it" if opening[1] == "define" else words, line, right)
+            bodies.append(len(branches))
+            return whole + mark("all of it" if opening[1] == "define" else words, line, right, found.end())
         if words == "else" or words.startswith("else "):
             kind, opened, _ = stack[-1]
             stack[-1] = (kind, opened, words == "else")
-            return whole + mark(f"else of {opened}" if words == "else" else words, line, right)
+            close(found.start())
+            bodies.append(len(branches))
+            return whole + mark(f"else of {opened}" if words == "else" else words, line, right, found.end())
         if words == "end":
             kind, opened, has_else = stack.pop()
+            close(found.start())
             if kind == "define":
                 helper = ""
             if kind == "if" and not has_else:
@@ -114,6 +126,12 @@ def mark_chart(chart: Path, folder: Path, *, live: bool = False) -> dict[str, Br
     if live:
         (folder / "running.json").write_text("{}", encoding="utf-8")
     return found
+
+
+def around(branches: Sequence[Branch], file: str, offset: int) -> Branch | None:
+    """Return the innermost branch around a place in a template; none where the place is always reached."""
+    inside = [branch for branch in branches if branch.file == file and branch.start <= offset < branch.end]
+    return max(inside, key=lambda branch: branch.start, default=None)
 
 
 class Reach:
@@ -141,7 +159,14 @@ class Reach:
         broken = re.search(r"^\[ERROR\] templates/.*$", text, flags=re.MULTILINE)
         if broken:
             raise ValueError(f"{case.name}: {broken.group(0)}")
-        return {self._known[mark] for mark in re.findall(r"\bbranch (\S+#\d+)", text)}
+        return self._in(text)
+
+    def of_options(self, options: Sequence[str], stdin: str, key: str) -> set[Branch]:
+        """Return the branches that options of Helm and its standard input reach; the key says what is in files."""
+        return self._in(helm.kept_log(["lint", str(self._charts[False]), *options], stdin, key, self._charts[False]))
+
+    def _in(self, log: str) -> set[Branch]:
+        return {self._known[mark] for mark in re.findall(r"\bbranch (\S+#\d+)", log)}
 
     def _copy(self, chart: Path, name: str) -> Path:
         copy = self._folder / name / chart.name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,8 +26,13 @@ LARGEST = 2**20
 #: Deepest nesting of a values file that is read, as the library for YAML ends the whole program beyond some.
 DEEPEST = 100
 
-#: Renders that may be spent on the question which of the values are behind a finding; each takes 0.1 s of CPU.
-BLAMES = 30
+#: Changed values that may be rendered for the question which of them are behind a finding; each takes 0.1 s of CPU.
+BLAMES = 24
+
+#: Keys that are tried first, as their name or content is in the finding.
+SUSPECTS = 3
+
+_Path = tuple[Step, ...]
 
 #: A chart that shows its values as Helm merges them from files and --set.
 _MERGED = '{"apiVersion": "v1", "kind": "Values", "metadata": {"name": "values"}, "values": {{ toRawJson .Values }}}'
@@ -282,14 +289,19 @@ def _lacks(body: Any) -> str:
 
 
 def _told(name: str, item: Check, findings: Sequence[Finding], blame: _Blame) -> Iterator[Complaint]:
-    """The complaints of one check, each once though two versions of Kubernetes have it."""
+    """The complaints of one check: one for each cause and sentence, however many objects and versions have it."""
     told = (replace(one, text=_plain(one.text)) for one in findings)
+    causes: dict[tuple[_Path, _Path, str], list[Finding]] = {}
     for finding in {(str(one.manifest), one.path, one.text): one for one in told}.values():
-        place = ".".join(map(str, finding.path))
-        key = ".".join(map(str, blame.path(item, finding)))
-        where = f"{finding.manifest} at {place}" if place else str(finding.manifest)
-        wrong = f"{finding.text} ({where})" if key else finding.text
-        yield Complaint(name, key or where, wrong, item.instead(finding))
+        key = blame.path(name, finding)
+        causes.setdefault((key, () if key else finding.path, finding.text), []).append(finding)
+    for (key, _, text), same in causes.items():
+        place = ".".join(map(str, same[0].path))
+        where = f"{same[0].manifest} at {place}" if place else str(same[0].manifest)
+        if len(same) > 1:
+            where = f"{where}, and {len(same) - 1} more"
+        wrong = f"{text} ({where})" if key else text
+        yield Complaint(name, ".".join(map(str, key)) or where, wrong, item.instead(same[0]))
 
 
 def _plain(text: str) -> str:
@@ -300,50 +312,75 @@ def _plain(text: str) -> str:
 
 
 class _Blame:
-    """Finds the key behind a finding, as that without which it is gone, by halves and by rendering."""
+    """Finds the key behind a finding, as that without which it is gone: by its name, and else by halves."""
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
         self._left = BLAMES
+        self._found: dict[str, set[tuple[_Path, str]] | None] = {}
+        self._guilty: list[_Path] = []
 
-    def path(self, item: Check, finding: Finding) -> tuple[Step, ...]:
-        """Return the keys that lead to what causes a finding; none where that isn't one part of the values."""
-        values = self._subject.values
-        path: tuple[Step, ...] = ()
-        if not self._gone(item, finding, {}):
+    def path(self, name: str, finding: Finding) -> _Path:
+        """Return the keys that lead to the cause of a check's finding; none where that isn't one part of the values."""
+        values: Any = self._subject.values
+        suspects = (*_suspects(values, finding)[:SUSPECTS], *self._guilty)
+        path = next((one for one in suspects if self._gone(name, finding, _without(values, one[:-1], one[-1:]))), ())
+        if not path and not self._gone(name, finding, {}):
             return ()
-        part: Any = values
+        part: Any = functools.reduce(lambda inner, step: inner[step], path, values)
         while isinstance(part, dict | list) and part:
             below: dict[Step, Any] = part if isinstance(part, dict) else dict(enumerate(part))
-            step = self._cause(item, finding, path, list(below))
+            step = self._cause(name, finding, path, list(below))
             if step is None:
                 break
             path, part = (*path, step), below[step]
+        if path and path not in self._guilty:
+            self._guilty.append(path)
         return path
 
-    def _cause(self, item: Check, finding: Finding, path: tuple[Step, ...], steps: list[Step]) -> Step | None:
+    def _cause(self, name: str, finding: Finding, path: _Path, steps: list[Step]) -> Step | None:
         """Return the step below a path without which the finding is gone; none where it takes several, or none."""
         values, every = self._subject.values, steps
         while len(steps) > 1:
             half, rest = steps[: len(steps) // 2], steps[len(steps) // 2 :]
-            steps = half if self._gone(item, finding, _without(values, path, half)) else rest
-        if self._gone(item, finding, _without(values, path, steps)):
+            steps = half if self._gone(name, finding, _without(values, path, half)) else rest
+        if self._gone(name, finding, _without(values, path, steps)):
             return steps[0]
         # halves may lack what the rest needs, as an object its kind
-        return next((step for step in every if self._gone(item, finding, _without(values, path, [step]))), None)
+        return next((step for step in every if self._gone(name, finding, _without(values, path, [step]))), None)
 
-    def _gone(self, item: Check, finding: Finding, values: dict[str, Any]) -> bool:
-        if not self._left:
-            return False
-        self._left -= 1
-        try:
-            found = item.findings(self._subject.having(values))
-        except (HelmError, LookupError, TypeError, AttributeError, ValueError):
-            return False
-        return (finding.path, finding.text) not in {(one.path, _plain(one.text)) for one in found}
+    def _gone(self, name: str, finding: Finding, values: dict[str, Any]) -> bool:
+        key = f"{name} {json.dumps(values)}"
+        if key not in self._found:
+            if not self._left:
+                return False
+            self._left -= 1
+            self._found[key] = None
+            with contextlib.suppress(HelmError, LookupError, TypeError, AttributeError, ValueError):
+                found = CHECKS[name].findings(self._subject.having(values))
+                self._found[key] = {(one.path, _plain(one.text)) for one in found}
+        left = self._found[key]
+        return left is not None and (finding.path, finding.text) not in left
 
 
-def _without(values: Any, path: tuple[Step, ...], steps: Sequence[Step]) -> Any:
+def _suspects(values: Mapping[str, Any], finding: Finding) -> list[_Path]:
+    """Return the paths of values that a finding names or whose text it quotes, the likeliest first."""
+    last = str(finding.path[-1]) if finding.path else ""
+    scores: dict[_Path, int] = {}
+    for path, value in _parts(values):
+        quoted = isinstance(value, str) and len(value) > 1 and value in finding.text
+        scores[path] = 2 * quoted + (str(path[-1]) == last)
+    return sorted((path for path, score in scores.items() if score), key=lambda path: (-scores[path], len(path)))
+
+
+def _parts(value: Any, path: _Path = ()) -> Iterator[tuple[_Path, Any]]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, inner in items:
+        yield (*path, step), inner
+        yield from _parts(inner, (*path, step))
+
+
+def _without(values: Any, path: _Path, steps: Sequence[Step]) -> Any:
     """Return values that lack some keys or items at a path."""
     if path:
         inner = _without(values[path[0]], path[1:], steps)

@@ -78,7 +78,9 @@ def _environment() -> dict[str, str]:
     home = tempfile.mkdtemp(prefix="harness-helm-")
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     homes = {f"HELM_{name}_HOME": f"{home}/{name.lower()}" for name in ("CACHE", "CONFIG", "DATA")}
-    return {"PATH": os.environ.get("PATH", ""), "HOME": home, "KUBECONFIG": f"{home}/no-cluster", **homes}
+    # a render ends before there is garbage worth collecting, which would take a fifth of its time
+    memory = {"GOGC": "off", "GOMEMLIMIT": "512MiB"}
+    return {"PATH": os.environ.get("PATH", ""), "HOME": home, "KUBECONFIG": f"{home}/no-cluster", **homes, **memory}
 
 
 def run(arguments: Sequence[str], stdin: str = "") -> str:
@@ -193,18 +195,22 @@ def lint_log(values: Values, chart: Path, kube_version: str = KUBE_VERSION) -> s
 
     It is kept like a render. Raises FileNotFoundError where the chart is not there.
     """
-    chart = _named(chart)
     given = values.read_text(encoding="utf-8") if isinstance(values, Path) else json.dumps(values, ensure_ascii=False)
-    arguments = ("lint", str(chart), "--kube-version", kube_version, "--values", "-")
+    chart = _named(chart)
+    return kept_log(["lint", str(chart), "--kube-version", kube_version, "--values", "-"], given, kube_version, chart)
+
+
+def kept_log(arguments: Sequence[str], stdin: str, key: str, chart: Path) -> str:
+    """Return all that Helm writes, whether it fails or not, kept like a render under a key and the chart's content."""
 
     def log() -> str:
         command = [binary(), *arguments]
         done = subprocess.run(
-            command, input=given, capture_output=True, encoding="utf-8", env=_environment(), check=False
+            command, input=stdin, capture_output=True, encoding="utf-8", env=_environment(), check=False
         )
         return done.stdout + done.stderr
 
-    return _kept(arguments, given, f"lint log {kube_version} {digest(chart)}", log)
+    return _kept(tuple(arguments), stdin, f"log {key} {digest(chart)}", log)
 
 
 def notes(*values: Values, chart: Path | None = None, release: str = "test", namespace: str = "models") -> str:

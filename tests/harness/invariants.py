@@ -192,8 +192,11 @@ def the_same_again(subject: Subject) -> list[Finding]:
         if (item.kind, item.name) in missing
     ]
     if not found:
-        pairs = zip(once, again, strict=True)
-        found = [Finding(one, (), "differs between two renders") for one, other in pairs if one.body != other.body]
+        for one, other in zip(once, again, strict=True):
+            if one.body != other.body:
+                before, after = dict(_leaves(one.body)), dict(_leaves(other.body))
+                path = next((path for path in before if before[path] != after.get(path)), ())
+                found.append(Finding(one, path, "differs between two renders"))
     return found
 
 

@@ -50,6 +50,9 @@ def declared_external(values: Any) -> External:
         for key, kind in _DECLARING.items():
             if isinstance(values.get(key), str):
                 found.add((kind, values[key]))
+        account = values.get("serviceAccount")
+        if isinstance(account, Mapping) and account.get("create") is False and isinstance(account.get("name"), str):
+            found.add(("ServiceAccount", account["name"]))
         scheme, _, place = str(values.get("uri")).partition("://")
         if scheme == "pvc":
             found.add(("PersistentVolumeClaim", place.partition("/")[0]))

@@ -307,9 +307,11 @@ def test_what_the_user_declares_to_exist_is_taken_as_there() -> None:
         "extraVolumes": {"data": {"persistentVolumeClaim": {"claimName": "d"}}},
         "other": [{"uri": "pvc://e/folder"}, {"tlsSecret": "f"}, {"endpointPicker": {"name": "g"}}],
         "without a name": [{"endpointPicker": {}}, {"secretRef": {}}],
+        "serviceAccount": {"create": False, "name": "h"},
+        "another chart": {"serviceAccount": {"create": True, "name": "made by the chart"}},
     }
     expected = {("Secret", "a"), ("Secret", "b"), ("ConfigMap", "c"), ("PersistentVolumeClaim", "d")}
-    expected |= {("PersistentVolumeClaim", "e"), ("Secret", "f"), ("Service", "g")}
+    expected |= {("PersistentVolumeClaim", "e"), ("Secret", "f"), ("Service", "g"), ("ServiceAccount", "h")}
     assert references.declared_external(values) == expected
 
 

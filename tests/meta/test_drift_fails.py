@@ -1,0 +1,136 @@
+"""The tests that keep parts of the chart in step, and a release in step with the last, fail when one of them moves."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contract import test_chart, test_chart_readme, test_schema
+from harness import helm
+from harness.objects import Manifest, Objects
+from render import test_upgrade
+
+
+def templates(file: str, old: str, new: str) -> tuple[Any, str, Any]:
+    """The chart's templates with a text of one changed."""
+    assert old in test_chart.TEMPLATES[file]
+    changed = {**test_chart.TEMPLATES, file: test_chart.TEMPLATES[file].replace(old, new)}
+    return test_chart, "TEMPLATES", changed
+
+
+def uncommented() -> str:
+    """values.yaml without the sentence above one key."""
+    lines = test_chart.DEFAULTS_TEXT.splitlines(keepends=True)
+    at = next(number for number, line in enumerate(lines) if line.startswith("replicas:"))
+    return "".join(line for number, line in enumerate(lines) if number != at - 1)
+
+
+#: What moves alone, and the test that must see it: a module's constant with its new content.
+DRIFTS: dict[str, tuple[Callable[[], None], tuple[Any, str, Any]]] = {
+    "a value that no template uses": (
+        test_chart.test_every_value_is_used_and_every_used_value_is_declared,
+        (test_chart, "DECLARED", test_chart.DECLARED | {"replicaCount"}),
+    ),
+    "a value that is not declared": (
+        test_chart.test_every_value_is_used_and_every_used_value_is_declared,
+        templates("service.yaml", ".Values.service", ".Values.services"),
+    ),
+    "a path below a value that is not declared": (
+        test_chart.test_every_path_that_a_template_reads_is_declared,
+        templates("_test.tpl", ".Values.service.port", ".Values.service.porrt"),
+    ),
+    "a key without a sentence": (
+        test_chart.test_every_key_of_values_yaml_is_explained_in_the_line_above,
+        (test_chart, "DEFAULTS_TEXT", uncommented()),
+    ),
+    "a helper that nobody uses": (
+        test_chart.test_every_helper_says_what_it_returns_and_is_used,
+        templates("_test.tpl", '"vllm.testCommand"', '"vllm.testCommands"'),
+    ),
+    "a fail outside the checks": (
+        test_chart.test_only_the_checks_fail,
+        templates("service.yaml", "kind: Service", 'kind: {{ fail "no" }}'),
+    ),
+    "a check that no list names": (
+        test_chart.test_checks_are_the_same_in_the_list_the_templates_and_the_schema,
+        templates("_checks.tpl", 'define "vllm.check.cache"', 'define "vllm.check.caches"'),
+    ),
+    "a schema that was written by hand": (
+        test_schema.test_the_schema_is_what_its_sources_give,
+        (test_schema, "TEXT", test_schema.TEXT + " "),
+    ),
+    "a README that was written by hand": (
+        test_chart_readme.test_the_readme_is_what_its_sources_give,
+        (test_chart_readme, "README", test_chart_readme.README + " "),
+    ),
+    "a value without a row in the README": (
+        test_chart_readme.test_every_value_check_and_refused_flag_has_a_row_with_a_meaning,
+        (test_chart_readme, "README", test_chart_readme.README.replace("| `replicas` |", "| replicas |")),
+    ),
+}
+
+
+@pytest.mark.parametrize("drift", DRIFTS)
+def test_what_moves_alone_is_seen(drift: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    test, (module, name, moved) = DRIFTS[drift]
+    assert moved != getattr(module, name)
+    monkeypatch.setattr(module, name, moved)
+    with pytest.raises(AssertionError):
+        test()
+
+
+# -- an upgrade
+
+
+def changed(*path: Any, value: Any) -> test_upgrade.Upgrades:
+    """An upgrade of one release in which a field of the Deployment gets another value."""
+    before = helm.render({}).objects
+    after = Objects([Manifest(item.source, copy.deepcopy(item.body)) for item in before])
+    part: Any = after.one("Deployment").body
+    for step in path[:-1]:
+        part = part[step]
+    part[path[-1]] = value
+    return {"values.yaml": (before, after)}
+
+
+def test_an_upgrade_that_changes_nothing_passes() -> None:
+    same = changed("spec", "replicas", value=7)
+    test_upgrade.test_an_upgrade_changes_nothing_that_cannot_be_changed(same)
+    test_upgrade.test_an_upgrade_makes_no_second_server_and_leaves_no_claim_behind(same)
+
+
+def test_a_field_that_kubernetes_keeps_is_seen_where_it_changes() -> None:
+    with pytest.raises(AssertionError, match="Deployment/test"):
+        test_upgrade.test_an_upgrade_changes_nothing_that_cannot_be_changed(
+            changed("spec", "selector", "matchLabels", value={"app": "other"})
+        )
+
+
+def test_a_second_server_is_seen() -> None:
+    with pytest.raises(AssertionError, match="Deployment"):
+        test_upgrade.test_an_upgrade_makes_no_second_server_and_leaves_no_claim_behind(
+            changed("metadata", "name", value="test-2")
+        )
+
+
+def test_a_restart_that_the_changelog_is_silent_of_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    restarting = changed("spec", "template", "spec", "priorityClassName", value="high")
+    monkeypatch.setattr(test_upgrade, "ROOT", tmp_path)
+    monkeypatch.setattr(test_upgrade, "last_tag", lambda: "v0.1.0")
+    changelog = tmp_path / "CHANGELOG.md"
+    changelog.write_text("## [Unreleased]\n\n## [0.1.0]\n- Servers restart at the upgrade.\n", encoding="utf-8")
+    with pytest.raises(AssertionError, match="restart at the upgrade"):
+        test_upgrade.test_pods_that_restart_at_an_upgrade_are_told_of(restarting)
+    changelog.write_text("## [Unreleased]\n- Servers restart at\n  the upgrade.\n\n## [0.1.0]\n", encoding="utf-8")
+    test_upgrade.test_pods_that_restart_at_an_upgrade_are_told_of(restarting)
+
+
+def test_a_key_that_the_last_release_took_and_this_one_refuses_is_seen(tmp_path: Path) -> None:
+    values = tmp_path / "values" / "old.yaml"
+    values.parent.mkdir()
+    values.write_text("replicaCount: 2\n", encoding="utf-8")
+    with pytest.raises(pytest.fail.Exception, match=r"old\.yaml of the last release is refused now"):
+        test_upgrade.test_values_of_the_last_release_are_still_taken(tmp_path)
