@@ -27,7 +27,7 @@ E2E_FLAGS ?=
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##—— every day
 .PHONY: demo
@@ -35,13 +35,14 @@ demo: $(READY) ## from nothing to an answer: tools, cluster, image, model, helm 
 	@$(PYTHON) -m scripts.demo
 
 .PHONY: test
-test: lint ## lint, then the contract, render and meta tests; needs no cluster
+test: lint ## lint, then the contract, render, meta and documentation tests; needs no cluster
 	@$(PYTHON) -m scripts.tests test -n 2
 
 .PHONY: test-all
-test-all: lint ## make test, make test-rules, values made at random, and contract and render tests with the oldest Helm
+test-all: lint ## make test, make test-rules, values made at random, the documentation's commands, and the oldest Helm
 	@$(PYTHON) -m scripts.tests test-all -n 2
 
+export MINUTES
 export VALUES JUNIT CHECK_FLAGS SAMPLE SEED ONLY
 .PHONY: check
 check: $(READY) ## say what is wrong with values files of yours (VALUES=a.yaml,b.yaml JUNIT=result.xml)
@@ -73,13 +74,21 @@ e2e: $(READY) ## install on the kind cluster, talk to real vLLM, update, delete,
 e2e-lifecycle: $(READY) ## crashes, a wedged engine, warm-up, overload, two API servers, compile cache (about 35 min)
 	@$(PYTHON) -m scripts.tests e2e/lifecycle $(E2E_FLAGS)
 
+.PHONY: soak
+soak: $(READY) ## half an hour of load with saturation, a rollout, a deletion and a crash in it (MINUTES=30)
+	@$(PYTHON) -m scripts.tests e2e/soak $(E2E_FLAGS)
+
 .PHONY: e2e-multinode
 e2e-multinode: $(READY) ## one server on two nodes: answers, lost members, rollout, Ray (about 35 min)
 	@$(PYTHON) -m scripts.tests e2e/multinode $(E2E_FLAGS)
 
 .PHONY: e2e-exposure
-e2e-exposure: $(READY) ## sources, adapters, quantized models, keys and TLS, upgrades and rollbacks, subcharts (about 30 min)
+e2e-exposure: $(READY) ## sources, adapters, quantized models, keys, TLS, upgrades, subcharts, an OCI registry (about 35 min)
 	@$(PYTHON) -m scripts.tests e2e/exposure $(E2E_FLAGS)
+
+.PHONY: e2e-observability
+e2e-observability: $(READY) ## Prometheus, alerts, dashboard, logs, traces; an HPA and KEDA follow the queue (about 30 min)
+	@$(PYTHON) -m scripts.tests e2e/observability $(E2E_FLAGS)
 
 .PHONY: e2e-doctor
 e2e-doctor: $(READY) ## make doctor on releases that are really broken, side by side (about 5 min)
@@ -106,10 +115,6 @@ release: $(READY) ## package the chart, sign it (SIGN_KEY=…) and push it (PUSH
 .PHONY: test-release
 test-release: $(READY) ## release into a registry on this machine, and install, vendor and verify from there; needs Go
 	@$(PYTHON) -m scripts.tests release
-
-.PHONY: e2e-observability
-e2e-observability: $(READY) ## Prometheus, alerts, dashboard, logs, traces; an HPA and KEDA follow the queue (about 30 min)
-	@$(PYTHON) -m scripts.tests e2e/observability $(E2E_FLAGS)
 
 ##—— the cluster and what it runs
 .PHONY: tools

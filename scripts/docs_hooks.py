@@ -1,8 +1,8 @@
 """What MkDocs asks of this project: pages that other files give, and links that lead out of docs/.
 
 In the repository a page links to files beside docs/: the README, values files, the chart's README. On the site each of
-these is a page, so that no fact stands twice. Which file is which page, `SOURCES` says, and a link to any other file
-outside docs/ ends the build.
+these is a page, so that no fact stands twice. Which file is which page, `SOURCES` says; a link to any other file
+outside docs/ ends the build; links to code are left out, and their words stay.
 """
 
 from __future__ import annotations
@@ -42,23 +42,27 @@ MADE: dict[str, Callable[[], str]] = {
     "reference/alerts.md": docs_reference.alerts,
     "documentation.md": docs_reference.documentation,
     "examples/index.md": docs_reference.examples,
+    "reference/gpus.md": docs_reference.gpus,
 }
 #: Where a link to a file or folder without a page leads.
 ELSEWHERE = {
     "values": "examples/index.md",
     "tests/rendered": "examples/index.md",
     "charts/vllm": "reference/values.md",
+    "scripts/gpus.yaml": "reference/gpus.md",
     "LICENSE": "index.md#licence",
     "NOTICE": "index.md#licence",
 }
 _EXAMPLES = {f"examples/{path.stem}.md": path for path in sorted((ROOT / "values").glob("*.yaml"))}
 
 _LINK = re.compile(r"(?P<before>\]\()(?P<target>[^)\s#:]+)(?P<anchor>#[^)\s]*)?(?P<after>\))")
+#: Links to code, which the site has no pages for: their words stay.
+_TO_CODE = re.compile(r"\[([^\]\n]*)\]\((?:\.\./)*(?:tests/(?!rendered)|ci/(?!README)|scripts/(?!gpus\.yaml))[^)\n]*\)")
 _FENCE = re.compile(r"^( *)(`{3,}|~{3,})", flags=re.MULTILINE)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Write out the nav's `folder/*`; leave pages out of it that are announced and not written yet."""
+    """Write out the nav's `folder/*`."""
     config.nav = [_expand(item) for item in config.nav or []]
     return config
 
@@ -69,7 +73,7 @@ def _expand(item: Any) -> Any:
         if not isinstance(inner, list):
             return item
         expanded = [found for part in inner for found in _globbed(part)]
-        return {title: [_expand(part) for part in expanded if str(part) not in docs_reference.missing()]}
+        return {title: [_expand(part) for part in expanded]}
     return item
 
 
@@ -109,7 +113,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         elif fenced:
             lines.append(line)
         else:
-            lines.append(_LINK.sub(lambda found: _led(found, name, source), line))
+            lines.append(_LINK.sub(lambda found: _led(found, name, source), _TO_CODE.sub(r"\1", line)))
     return "\n".join(lines)
 
 
@@ -120,8 +124,6 @@ def _led(found: re.Match[str], name: str, source: str) -> str:
         raise PluginError(
             f"{source} links to {path}, which is no page of the site: see SOURCES in {Path(__file__).name}"
         )
-    if target in docs_reference.missing():
-        return f"{found['before']}#{found['after']}"
     page, _, anchor = target.partition("#")
     anchor = found["anchor"] or (f"#{anchor}" if anchor else "")
     here = posixpath.dirname(name) or "."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,6 @@ from scripts.chart_readme import FLAGS, METADATA, SCHEMA, mark, table
 from scripts.common import CHART, ROOT
 
 _DATA = ROOT / "tests" / "harness" / "data"
-
-#: Pages that other pages link to as soon as they are there.
-ANNOUNCED = frozenset({"migration.md", "multi-node.md", "sizing.md", "testing.md", "troubleshooting.md"})
-
-
-@cache
-def missing() -> frozenset[str]:
-    """The announced pages that are not written yet: links to them are left out, until they are there."""
-    return frozenset(name for name in ANNOUNCED if not (ROOT / "docs" / name).exists())
 
 
 def _cell(text: str) -> str:
@@ -140,7 +130,8 @@ def documentation() -> str:
     untested = table(("block", "reason"), reasons) if reasons else "None."
     return f"""# What holds the documentation
 
-`make test` reads every page and holds each block against what it speaks of; `tests/docs` is where.
+`make test` reads every page and holds each block against what it speaks of (`tests/docs`); `make test-all` asks Helm and
+kubectl for each word of their commands (`tests/docs_programs`).
 
 {table(("blocks of YAML", "number"), ((name, str(count)) for name, count in blocks.items()))}
 
@@ -151,6 +142,28 @@ def documentation() -> str:
 ## Blocks that nothing is held against
 
 {untested}
+"""
+
+
+def gpus() -> str:
+    """Every GPU that `make new-values` knows."""
+    known: dict[str, Any] = yaml.safe_load((ROOT / "scripts" / "gpus.yaml").read_text(encoding="utf-8"))
+    rows = (
+        (
+            f"`{name}`",
+            gpu["type"],
+            f"{gpu['memory']:,} MiB",
+            f"{gpu['sold']} GB",
+            f"`{gpu['label']}`" if "label" in gpu else "",
+        )
+        for name, gpu in known.items()
+    )
+    return f"""# GPUs
+
+What `make new-values` takes as `GPU`; any other by its memory ([sizing](../sizing.md)). Drivers report less memory than
+is sold, as error correction and firmware take a share.
+
+{table(("name", "`accelerator.type`", "memory by the driver", "as sold", "node label nvidia.com/gpu.product"), rows)}
 """
 
 

@@ -28,6 +28,7 @@ PARSED_ONLY = {
     "flux": "needs a cluster with Flux",
     "git": "needs a remote repository",
     "gpg": "run with a key of its own by make test-release",
+    "harness": "run from its wheel by tests/meta, with files of its own",
     "grep": "filters the output of a command that needs a cluster",
     "kustomize": "make test-release runs the page's kustomization",
     "less": "shows text to a reader",

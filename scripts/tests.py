@@ -37,7 +37,7 @@ def run() -> None:
     code = _pytest(*arguments)
     if code == 0 and target == "test-all":
         tools.put_on_path("promtool")
-        code = _pytest("tests/rules", "tests/property", *arguments)
+        code = _pytest("tests/rules", "tests/property", "tests/docs_programs", *arguments)
     if code == 0 and oldest:
         code = _repeat(oldest, every=target == "test-all", arguments=arguments)
     elif code == 0:

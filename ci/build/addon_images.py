@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ci.build import archive, debian, node_image, programs
+from ci.build import archive, debian, node_image, programs, vllm_image
 from scripts.common import CACHE, VERSIONS, digest, run, scratch_folder
 
 
@@ -86,6 +86,16 @@ def _prometheus(root: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+def _ray(root: Path) -> None:
+    """Fills a root with Ray's Python packages, for servers to mount beside those of the vLLM image."""
+    pins = [f"{name}=={VERSIONS['addons'][name]}" for name in ("ray", "msgpack")]
+    vllm_image.install_packages(root / "packages", *pins)
+    program = root / "bin" / "ray"
+    program.parent.mkdir()
+    program.write_text("#!/usr/bin/env python3\nfrom ray.scripts.scripts import main\n\nmain()\n", encoding="utf-8")
+    program.chmod(0o755)
+
+
 METRICS_SERVER = AddonImage(
     "metrics-server",
     "registry.k8s.io/metrics-server/metrics-server",
@@ -112,8 +122,10 @@ KEDA_ADAPTER = AddonImage(
     tag_prefix="",
 )
 
+RAY = AddonImage("ray", "localhost/ray", ("/bin/ray",), _ray)
+
 #: Every add-on's image by its name.
 BY_NAME = {
     image.name: image
-    for image in (METRICS_SERVER, LWS, CONTOUR, ENVOY, PROMETHEUS, PROMETHEUS_ADAPTER, KEDA, KEDA_ADAPTER)
+    for image in (METRICS_SERVER, LWS, CONTOUR, ENVOY, PROMETHEUS, PROMETHEUS_ADAPTER, KEDA, KEDA_ADAPTER, RAY)
 }

@@ -13,8 +13,8 @@ from scripts.progress import say, step
 
 _FILES = Path(__file__).parent / "vllm"
 _LOG = CACHE / "logs" / "vllm.log"
-# g++ compiles what torch.compile writes; libnuma and libgomp are linked by torch and vLLM
-_PACKAGES = ("python3", "g++", "libnuma1", "libgomp1", "ca-certificates")
+# g++ compiles what torch.compile writes, with the headers of Python; torch and vLLM are linked to libnuma and libgomp
+_PACKAGES = ("python3", "libpython3-dev", "g++", "libnuma1", "libgomp1", "ca-certificates")
 _USER, _HOME = 2000, "home/vllm"  # as upstream's image documents for running as non-root
 _TORCH = VERSIONS["vllm"]["torch"]
 

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import tomllib
 from typing import Any
 
 import pytest
@@ -25,8 +26,8 @@ def git(*arguments: str) -> str | None:
 
 
 def last_tag() -> str:
-    """The last release before this state; skips, with the reason, where the checkout knows none."""
-    tag = (git("describe", "--tags", "--match", "v[0-9]*", "--abbrev=0") or "").strip()
+    """The last release before this commit; skips, with the reason, where the checkout knows none."""
+    tag = (git("describe", "--tags", "--match", "v[0-9]*", "--abbrev=0", "HEAD^") or "").strip()
     if not tag:
         pytest.skip("no tag v… in this checkout, so nothing to compare with: `git fetch --tags --unshallow`")
     return tag
@@ -48,10 +49,17 @@ def test_what_breaks_values_files_has_a_version_that_may() -> None:
     assert enough or not found, f"since {tag}:\n{listed}\nset version: {allowed} in charts/vllm/Chart.yaml"
 
 
-def test_versions_that_the_documentation_names_were_or_will_be_released() -> None:
+def test_the_harness_has_the_version_of_the_chart() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == METADATA["version"]
+
+
+def test_versions_that_the_documentation_names_are_the_last_or_the_next_release() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    known = {METADATA["version"], *re.findall(r"^## \[(\d+\.\d+\.\d+)\]", changelog, flags=re.MULTILINE)}
+    released = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", changelog, flags=re.MULTILINE)
+    known = {METADATA["version"], released[0]}
+    known |= {f"{version.rpartition('.')[0]}.x" for version in known}
+    written = r"(?:charts/vllm --version|targetRevision:|semver:|^ +version:) (\d+\.\d+\.[\dx]+)"
     for page in (ROOT / "docs").rglob("*.md"):
-        text = page.read_text(encoding="utf-8")
-        named = re.findall(r"(?:charts/vllm --version|targetRevision:|^ +version:) (\d+\.\d+\.\d+)", text, re.MULTILINE)
+        named = re.findall(written, page.read_text(encoding="utf-8"), flags=re.MULTILINE)
         assert set(named) <= known, page

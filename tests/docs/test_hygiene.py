@@ -16,8 +16,9 @@ from scripts import crds, make_release
 RENOVATE: dict[str, Any] = json.loads((ROOT / "renovate.json").read_text(encoding="utf-8"))
 VERSIONS = (ROOT / "ci" / "versions.toml").read_text(encoding="utf-8")
 
-#: Lines of versions.toml that no tool may raise: what is needed at least, follows another line, or is no version.
-BY_HAND = {"minimum", "oldest", "debian", "disk-gigabytes", "python", "name"}
+#: Lines of versions.toml that no tool may raise: what is needed at least, follows another line or is Debian's, or is no
+#: version.
+BY_HAND = {"minimum", "oldest", "debian", "disk-gigabytes", "python", "name", "prometheus"}
 
 
 def matches(text: str) -> list[tuple[str, str]]:
@@ -68,7 +69,7 @@ def test_forms_of_issues_have_what_the_host_wants() -> None:
 
 
 def test_the_release_workflow_calls_what_is_there() -> None:
-    text = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    text = (ROOT / ".github" / "workflows" / "release.yaml").read_text(encoding="utf-8")
     workflow = yaml.safe_load(text)
     targets = set(re.findall(r"^([a-z0-9-]+):.*## ", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     called = set(re.findall(r"\bmake ([a-z0-9-]+)", text))
@@ -92,6 +93,14 @@ def test_the_notice_names_every_project_whose_definitions_are_embedded() -> None
     for source in crds.SOURCES:
         assert names.get(source.project, source.project) in notice, source.project
     assert "smollm2-135m-instruct (apache-2.0" in notice
+
+
+def test_each_package_that_the_project_leans_on_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    listed = [project["project"]["dependencies"], *project["dependency-groups"].values()]
+    names = {re.split(r"[>=]", item)[0] for group in listed for item in group if not item.startswith("types-")}
+    reasons = (ROOT / "docs" / "decisions" / "0001-tools.md").read_text(encoding="utf-8").lower()
+    assert not {name for name in names if not re.search(rf"\b{name}\b", reasons)}
 
 
 def test_every_line_of_the_changelog_has_a_kind_that_artifact_hub_knows() -> None:

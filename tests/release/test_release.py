@@ -5,21 +5,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 from harness import go_yaml
 from harness.helm import KUBE_VERSION
 
 from ci.build import programs
-from scripts import make_release, snippets, tools
+from scripts import make_release, registry, snippets, tools
 from scripts.common import CHART, ROOT, CommandError, UserError, run
 from scripts.make_release import Signature
 
@@ -46,11 +43,10 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def changelog() -> str:
-    """The changelog as it is when what is unreleased gets this version."""
+    """The changelog as it is when what is unreleased belongs to this version, too."""
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    if f"## [{VERSION}]" in text:
-        return text
-    return text.replace("## [Unreleased]", f"## [Unreleased]\n\n## [{VERSION}] - 2026-11-23", 1)
+    text = re.sub(rf"^## \[{re.escape(VERSION)}\].*\n", "", text, flags=re.MULTILINE)
+    return text.replace("## [Unreleased]", f"## [{VERSION}]", 1)
 
 
 @pytest.fixture(scope="module")
@@ -72,44 +68,12 @@ def package(tmp_path_factory: pytest.TempPathFactory, changelog: str, signature:
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An empty registry on a port of this machine, as host:port."""
-    folder = tmp_path_factory.mktemp("registry")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    settings = {
-        "version": 0.1,
-        "log": {"level": "warn"},
-        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
-        "http": {"addr": address},
-    }
-    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
-    program = programs.DISTRIBUTION.build() / "registry"
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([program, "serve", folder / "config.yaml"], stdout=log, stderr=log)
-        try:
-            deadline = time.monotonic() + 60
-            while True:
-                try:
-                    assert httpx.get(f"http://{address}/v2/").status_code == 200
-                    break
-                except httpx.TransportError:
-                    assert process.poll() is None, (folder / "log").read_text()
-                    assert time.monotonic() < deadline, "the registry doesn't answer"
-                    time.sleep(0.1)
-            yield address
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
-
-
-@pytest.fixture(scope="module")
-def published(package: Path, registry: str, signature: Signature) -> str:
+def published(package: Path, signature: Signature, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the release was pushed, as oci://host:port/charts."""
-    target = f"oci://{registry}/charts"
-    make_release.push(package, target, keyring=signature.keyring, options=("--plain-http",))
-    return target
+    with registry.serve(tmp_path_factory.mktemp("registry")) as address:
+        target = f"oci://{address}/charts"
+        make_release.push(package, target, keyring=signature.keyring, options=("--plain-http",))
+        yield target
 
 
 def test_the_package_carries_what_artifact_hub_shows(package: Path, changelog: str) -> None:
@@ -125,6 +89,13 @@ def test_the_package_carries_what_artifact_hub_shows(package: Path, changelog: s
         for item in yaml.safe_load(annotations[f"artifacthub.io/{name}"]):
             path = re.sub(rf"^{REPOSITORY}/(?:tree|blob|raw)/v{VERSION}/", "", item["url"])
             assert path == f"{REPOSITORY}/issues" or (ROOT / path).exists()
+
+
+def test_links_of_the_changelog_lead_into_the_repository_from_elsewhere() -> None:
+    text = "Keeps it ([how](docs/a.md#b)), as [SemVer](https://semver.org) does."
+    there = text.replace("docs/a.md#b", f"{REPOSITORY}/blob/v1.2.3/docs/a.md#b")
+    assert make_release.led(text, REPOSITORY, "1.2.3") == there
+    assert make_release.led(text, "", "1.2.3") == text.replace("[how](docs/a.md#b)", "how")
 
 
 def test_helm_lint_has_nothing_to_say_of_the_package(package: Path) -> None:

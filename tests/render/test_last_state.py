@@ -66,6 +66,12 @@ def test_an_error_nobody_caught_is_kept_with_its_cause(kept: Kept) -> None:
     assert kept() == "OSError: no-such/model is not a local folder\nFileNotFoundError: config.json"
 
 
+def test_the_model_is_named(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/usr/local/bin/vllm", "serve", "no-such/model", "--port=8000"])
+    _end(OSError("Cannot find an appropriate cached snapshot folder"))
+    assert kept() == "no-such/model: OSError: Cannot find an appropriate cached snapshot folder"
+
+
 def test_an_error_that_ends_nothing_is_not_kept(kept: Kept) -> None:
     _log("Invocation of add_lora method failed", ValueError("rank too high"))
     assert kept() == ""

@@ -6,7 +6,7 @@ import asyncio
 import importlib.util
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -126,11 +126,21 @@ class Connection:
         self.shut = True
 
 
-def _look(lifecycle: Any, *connections: Connection) -> None:
+class Listener:
+    """One of uvicorn's sockets that accept connections."""
+
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def _look(lifecycle: Any, *connections: Connection, listeners: Sequence[Listener] = ()) -> None:
     """Let the middleware look at its surroundings once."""
 
     async def once() -> None:
-        server = SimpleNamespace(server_state=SimpleNamespace(connections=set(connections)))
+        state = SimpleNamespace(connections=set(connections))
+        server = SimpleNamespace(server_state=state, servers=listeners)
         task = asyncio.create_task(lifecycle.watch(server))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -169,6 +179,31 @@ def test_connections_close_at_the_second_word_but_not_websockets(make: Make, mod
     _look(lifecycle, kept, websocket)
     assert kept.shut
     assert not websocket.shut
+
+
+@pytest.mark.usefixtures("no_pause")
+@pytest.mark.parametrize("word", ["close", "refuse"])
+def test_nothing_new_is_taken_from_the_third_word_on(make: Make, module: ModuleType, word: str) -> None:
+    lifecycle, listener, kept = make(Application()), Listener(), Connection("cycle")
+    module.WORD.write_text(word)
+    _look(lifecycle, kept, listeners=[listener])
+    assert kept.shut
+    assert listener.closed == (word == "refuse")
+    answer, *_ = asyncio.run(_exchange(lifecycle, "/v1/models"))
+    assert answer["status"] == 200, "what came before is answered"
+
+
+@pytest.mark.usefixtures("no_pause")
+def test_one_of_several_api_servers_answers_503_instead_of_closing_a_port_that_it_shares(
+    make: Make, module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "parent_process", object)
+    lifecycle, listener = make(Application()), Listener()
+    module.WORD.write_text("refuse")
+    _look(lifecycle, listeners=[listener])
+    assert not listener.closed
+    answer, *_ = asyncio.run(_exchange(lifecycle, "/v1/chat/completions", "POST"))
+    assert (answer["status"], answer["headers"]) == (503, [(b"connection", b"close")])
 
 
 def test_a_word_of_the_container_before_is_forgotten(make: Make, module: ModuleType) -> None:

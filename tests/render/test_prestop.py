@@ -80,7 +80,21 @@ def test_open_connections_are_waited_for_but_no_longer_than_the_timeout(hook: Ho
     with socket.create_connection(address):
         hook.run(_port(server), 15, 3)
     assert hook.pauses[0] == ("leaving", 15.0)
-    assert hook.pauses[1:] == [("close", 0.5)] * 6
+    assert hook.pauses[1:] == [("close", 0.5)] * 3 + [("refuse", 0.5)] * 3
+    assert not hook.signals
+
+
+def test_a_server_that_refuses_what_is_new_is_not_signalled(hook: Hook, server: socket.socket) -> None:
+    address = ("::1" if server.family == socket.AF_INET6 else "127.0.0.1", _port(server))
+
+    def refuse(_: int) -> None:
+        if hook.pauses[-1][0] == "refuse":
+            server.close()  # as the middleware does
+
+    hook.during = refuse
+    with socket.create_connection(address):
+        hook.run(_port(server), 15, 3)
+    assert hook.pauses[-1] == ("refuse", 0.5)
     assert not hook.signals
 
 
@@ -140,7 +154,7 @@ def test_a_leader_that_loses_a_worker_ends_at_once(
         lose(0)
         with pytest.raises(GoneError):
             hook.run(_port(server), 15, 120, _port(meeting), 2, ends_at=4)
-    assert hook.pauses == [("leaving", 0.5)] * lost_at + [("close", 2)]
+    assert hook.pauses == [("leaving", 0.5)] * lost_at + [("refuse", 2)]
     assert hook.signals == [*KILL, *ASK, (1, signal.SIGTERM)]
 
 

@@ -63,14 +63,17 @@ def wait(seconds, condition, step=0.5):
         time.sleep(step)
 
 
-broken = bool(members)
+broken, ready = bool(members), serves()
 if members and not workers:
     wait(float("inf"), led)
-elif serves():
+elif ready:
     say("leaving")
     wait(delay, whole, 0.5 if workers else delay)
-    say("close")
-    wait(timeout, lambda: busy() and whole())
+    # Where no other server is there, Kubernetes still sends requests to this one. It takes them for half of the time,
+    # and has the other half for what it took.
+    for word in ("close", "refuse"):
+        say(word)
+        wait(timeout / 2, lambda: busy() and whole())
     broken = not whole()
 
 if broken:
@@ -80,7 +83,7 @@ if broken:
 # Nothing to drain: vLLM listens only when it can serve. It swallows one TERM while it loads and ends at the next, so ask
 # until the container ends, and this process with it. Process 1 never sees a TERM for which it has set no handler yet, but
 # Python has one for INT from its start.
-while broken or not serves():
+while broken or not ready:
     os.kill(1, signal.SIGTERM)
     os.kill(1, signal.SIGINT)
     time.sleep(2)

@@ -15,13 +15,14 @@ LIMIT = 1000  # characters of one error; a message may have 4096 bytes in all
 
 
 def reason(error):
-    """One line for an error and for each that led to it."""
+    """One line for an error and for each that led to it, after the model, which some errors don't name."""
     lines = []
     while error is not None and len(lines) < 3:
         text = " ".join(str(error).split())
         lines.append(f"{type(error).__name__}: {text[:LIMIT]}")
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return "\n".join(lines)
+    model = sys.argv[2:3] if sys.argv[1:2] == ["serve"] else []  # which an engine's process has from its parent, too
+    return ": ".join([*model, "\n".join(lines)])
 
 
 def keep(error):

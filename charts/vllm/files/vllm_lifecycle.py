@@ -2,7 +2,8 @@
 
 Start: the port opens only after one request has been answered, if settings.json beside this file names one.
 Hang: /health fails when requests are open and the engine has shown no progress for the time that settings.json gives.
-Stop: from prestop.py's first word on, every answer closes its connection; from its second, idle connections close, too.
+Stop: from prestop.py's first word on, every answer closes its connection; from its second, idle connections close, too;
+after its third nothing new is taken.
 """
 
 import asyncio
@@ -10,12 +11,13 @@ import json
 import logging
 import os
 from contextlib import suppress
+from multiprocessing import parent_process
 from pathlib import Path
 
 from prometheus_client import REGISTRY
 
 SETTINGS = Path(__file__).with_name("settings.json")
-WORD = Path("/tmp/drain")  # what prestop.py last said: "leaving", then "close"
+WORD = Path("/tmp/drain")  # what prestop.py last said: "leaving", "close", then "refuse"
 TERMINATION_LOG = Path("/dev/termination-log")  # shown by `kubectl describe`
 # What an engine reports with each step. The first counts only steps that made a token, and a long prompt takes many.
 STEP = (
@@ -37,15 +39,17 @@ class Lifecycle:
         self.stall = Stall(settings["stallTimeoutSeconds"])
         self.unanswered = 0
         self.word = ""
+        # one of several API servers shares the port with the process that started it, and can't close it
+        self.shares = parent_process() is not None
 
     async def __call__(self, scope, receive, send):
         handle = {"lifespan": self.lifespan, "http": self.http}.get(scope["type"], self.app)
         await handle(scope, receive, send)
 
     async def http(self, scope, receive, send):
-        if self.stall.found and scope["path"].endswith("/health"):
-            await send({"type": "http.response.start", "status": 503, "headers": []})
-            await send({"type": "http.response.body", "body": b"the engine makes no progress\n"})
+        if reason := self.refusal(scope["path"]):
+            await send({"type": "http.response.start", "status": 503, "headers": [(b"connection", b"close")]})
+            await send({"type": "http.response.body", "body": reason})
             return
         waits = scope["method"] == "POST"
         self.unanswered += waits
@@ -63,6 +67,12 @@ class Lifecycle:
             await self.app(scope, receive, watched)
         finally:
             self.unanswered -= waits
+
+    def refusal(self, path):
+        """Why a request isn't passed on, or nothing."""
+        if self.stall.found and path.endswith("/health"):
+            return b"the engine makes no progress\n"
+        return b"the server stops\n" if self.shares and self.word == "refuse" else b""
 
     async def lifespan(self, scope, receive, send):
         async def warm_first(message):
@@ -142,10 +152,13 @@ class Lifecycle:
             await asyncio.sleep(1)
             try:
                 self.word = WORD.read_text() if WORD.exists() else ""
-                if self.word == "close":
+                if self.word in ("close", "refuse"):
                     for connection in list(server.server_state.connections):
                         if hasattr(connection, "cycle"):  # not a WebSocket, which would be cut
                             connection.shutdown()
+                if self.word == "refuse" and not self.shares:
+                    for listener in server.servers:
+                        listener.close()
                 self.stall.look(self.unanswered)
             except Exception:
                 logger.exception("Lifecycle")

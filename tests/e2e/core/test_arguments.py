@@ -43,9 +43,11 @@ def _arguments() -> dict[str, list[str]]:
     for value_set in value_sets():
         raw = value_set.values().get("engine", {}).get("extraArgs", [])
         for workload in helm.render(value_set.path).objects.servers():
-            (server,) = [c for c in containers(workload) if c.body["name"] == "vllm"]
-            arguments = server.body["args"]
-            found[value_set.name] = _without_config(arguments[: len(arguments) - len(raw)])
+            for server in (c for c in containers(workload) if c.body["name"] == "vllm"):
+                # the kubelet puts in the variables, of which one must be a number
+                written = [word.replace("$(LWS_WORKER_INDEX)", "1") for word in server.body["args"]]
+                name = f"{value_set.name}: {'/'.join(map(str, server.path))}"
+                found[name] = _without_config(written[: len(written) - len(raw)])
     return found
 
 

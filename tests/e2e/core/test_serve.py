@@ -1,16 +1,23 @@
 """Real vLLM, installed by values/cpu.yaml, answers as its API promises."""
 
+import base64
 import json
 import re
+from collections.abc import Callable
 
 import httpx
 import pytest
+import yaml
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
+from scripts import model_memory
+from scripts.common import ROOT
 from scripts.demo import MODEL
 from scripts.release import Release
 
+MODELS = ROOT / "tests" / "commands" / "models.yaml"  # whose configs are worked by hand there
+BLOCK_TOKENS = 128  # on CPU
 FRANCE = {
     "model": MODEL,
     "messages": [{"role": "user", "content": "What is the capital of France?"}],
@@ -52,6 +59,26 @@ def test_metrics_count_each_finished_request(api: httpx.Client) -> None:
     before = _finished_requests(api)
     api.post("/v1/chat/completions", json=FRANCE).raise_for_status()
     assert _finished_requests(api) == before + 1
+
+
+def test_the_kv_cache_holds_what_make_new_values_reckons(release: Release, api: httpx.Client) -> None:
+    api.get("/health").raise_for_status()
+    (pod,) = [pod["metadata"]["name"] for pod in release.pods()]
+    reported = re.search(r"CPU KV cache size: ([\d,]+) tokens", release.kubectl("logs", pod, "--tail=-1"))
+    assert reported, "vLLM doesn't say how large its KV cache is"
+    small = model_memory.read(
+        yaml.safe_load(MODELS.read_text())["HuggingFaceTB/SmolLM2-135M-Instruct"]["config"], MODEL
+    )
+    space = int(yaml.safe_load((ROOT / "values" / "cpu.yaml").read_text())["engine"]["env"]["VLLM_CPU_KVCACHE_SPACE"])
+    blocks = space * model_memory.GIB // (small.layers * small.token() * BLOCK_TOKENS)
+    assert int(reported[1].replace(",", "")) == blocks * BLOCK_TOKENS
+
+
+def test_the_record_that_helm_keeps_of_a_release_is_small(release: Release, record: Callable[..., None]) -> None:
+    secret = release.kubectl("get", "secret", "--selector=owner=helm,status=deployed", "--output=json")
+    (kept,) = [len(base64.b64decode(item["data"]["release"])) for item in json.loads(secret)["items"]]
+    record("Helm's Secret of the release", size=f"{kept / 1000:.0f} kB")
+    assert kept < 200_000
 
 
 def test_no_container_has_restarted(release: Release, api: httpx.Client) -> None:

@@ -72,6 +72,19 @@ def await_groups(release: Release, count: int = 1, without: set[str] | None = No
         time.sleep(0.5)
 
 
+def last_message(release: Release, index: int) -> str:
+    """What the first container of a pod said that ended, by the pod's place in its group."""
+    deadline = time.monotonic() + 300
+    while True:
+        for pod in (workers if index else leaders)(release):
+            for status in pod["status"].get("containerStatuses", []):
+                for state in (status["state"], status["lastState"]):
+                    if ended := state.get("terminated"):
+                        return str(ended.get("message", ""))
+        assert time.monotonic() < deadline, "no container has ended in 5 minutes"
+        time.sleep(0.5)
+
+
 def _ready(pod: dict[str, Any]) -> bool:
     conditions = {condition["type"]: condition["status"] for condition in pod["status"].get("conditions", [])}
     return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from e2e.conftest import FILES
-from e2e.multinode.groups import await_groups, group_values, identities, leaders, workers
+from e2e.multinode.groups import await_groups, group_values, identities, last_message, leaders, workers
 
 from scripts import addons, preload
 from scripts.demo import MODEL
@@ -100,26 +100,13 @@ def test_a_group_is_renewed_when_a_member_is_deleted(release: Release, member: s
     _renewed(release, f"{member} deleted", lambda: release.kubectl("delete", "pod", _name(pod), "--wait=false"), record)
 
 
-def _last_message(release: Release, index: int) -> str:
-    """What the first container of a pod said that ended, by the pod's place in its group."""
-    deadline = time.monotonic() + 300
-    while True:
-        for pod in (workers if index else leaders)(release):
-            for status in pod["status"].get("containerStatuses", []):
-                for state in (status["state"], status["lastState"]):
-                    if ended := state.get("terminated"):
-                        return str(ended.get("message", ""))
-        assert time.monotonic() < deadline, "no container has ended in 5 minutes"
-        time.sleep(0.5)
-
-
 def test_a_leader_says_which_pod_never_came(
     new_release: Callable[..., Release], values: dict[str, Any], record: Record
 ) -> None:
     release = new_release("never")
     nowhere = {"nodeSelector": {"example.com/no-such-label": "true"}}
     release.install(FILES, values | {"distributed": {"joinTimeoutSeconds": 15, "workerPodSpec": nowhere}})
-    message = _last_message(release, 0)
+    message = last_message(release, 0)
     record("worker never scheduled", reason=message.strip())
     assert "After 15 s 1 of 2 pods are there, without never-0-1: see kubectl describe pod." in message
     # and that one says why
@@ -131,6 +118,6 @@ def test_an_image_without_ray_says_so(
 ) -> None:
     release = new_release("rayless")
     release.install([*FILES], values | {"distributed": {"backend": "ray"}})
-    message = _last_message(release, 1)
+    message = last_message(release, 1)
     record("distributed.backend ray, image without Ray", reason=message.strip())
     assert "The image has no Ray" in message

@@ -1,0 +1,70 @@
+"""A release out of an OCI registry, installed by itself and as a part of another chart, as in docs/vendoring.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from e2e.conftest import FILES
+from e2e.exposure.workbench import ask, client, names
+
+from scripts import make_release, registry
+from scripts.common import CHART
+from scripts.demo import MODEL
+from scripts.release import Release
+
+VERSION = str(yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"])
+CHANGELOG = f"## [{VERSION}]\n\n### Added\n\n- This commit.\n"
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where this commit's chart was pushed, as oci://host:port/charts."""
+    folder = tmp_path_factory.mktemp("published")
+    package = make_release.package(CHART, CHANGELOG, folder / "made")
+    with registry.serve(folder) as address:
+        target = f"oci://{address}/charts"
+        make_release.push(package, target, options=("--plain-http",))
+        yield target
+
+
+@pytest.fixture(scope="module")
+def own_values(values: dict[str, Any]) -> dict[str, Any]:
+    """What these tests lay over values/cpu.yaml: the cluster's own model."""
+    return {name: values[name] for name in ("model", "drain")}
+
+
+def test_a_release_is_installed_from_a_registry(
+    published: str, new_release: Callable[..., Release], own_values: dict[str, Any]
+) -> None:
+    release = new_release("pulled")
+    words = [f"{published}/vllm", f"--version={VERSION}", "--plain-http"]
+    files = [word for file in FILES for word in ("--values", str(file))]
+    release.helm("install", release.name, *words, *files, "--values=-", stdin=json.dumps(own_values))
+    release.wait()
+    with client(release) as api:
+        assert names(api) == {MODEL}
+        assert "Paris" in ask(api, MODEL)
+    said = release.helm("test", release.name, "--logs", "--timeout=4m")
+    assert "/v1/chat/completions streams to its end" in said
+    release.uninstall()  # the next server has its cores
+
+
+def test_a_release_is_a_part_of_another_chart(
+    published: str, new_release: Callable[..., Release], own_values: dict[str, Any], tmp_path: Path
+) -> None:
+    dependency = {"name": "vllm", "alias": "chat", "version": VERSION, "repository": published}
+    parent = {"apiVersion": "v2", "name": "assistants", "version": "1.0.0"}
+    parent |= {"dependencies": [dependency | {"condition": "chat.enabled"}]}
+    (tmp_path / "Chart.yaml").write_text(yaml.safe_dump(parent), encoding="utf-8")
+    release = new_release("assistants")
+    release.helm("dependency", "update", tmp_path, "--plain-http")
+    (cpu,) = (yaml.safe_load(file.read_text(encoding="utf-8")) for file in FILES)
+    release.helm("install", release.name, tmp_path, "--values=-", stdin=json.dumps({"chat": cpu | own_values}))
+    release.kubectl("rollout", "status", "deployment/assistants-chat", "--timeout=600s")
+    with client(release, "assistants-chat") as api:
+        assert "Paris" in ask(api, MODEL)

@@ -1,0 +1,70 @@
+"""Real Ray in two pods: the head, its worker, the wait for both, and what vLLM says to a Ray without GPUs."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from e2e.conftest import FILES
+from e2e.multinode.groups import group_values, last_message, leaders, workers
+
+from ci.build import addon_images
+from scripts import addons, preload
+from scripts.release import Release
+
+Record = Callable[..., None]
+SHELL_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+@pytest.fixture(scope="module")
+def values() -> dict[str, Any]:
+    """Values of a group over Ray, whose packages come out of an image of their own."""
+    addons.leader_worker_set()
+    preload.image(addon_images.RAY.name, "Ray")
+    values = group_values(preload.even_model())
+    values["engine"]["env"] |= {"PYTHONPATH": "/opt/ray/packages", "PATH": f"/opt/ray/bin:{SHELL_PATH}"}
+    return values | {
+        "distributed": {"backend": "ray"},
+        "extraVolumes": {"ray": {"image": {"reference": addon_images.RAY.name}}},
+        "extraVolumeMounts": {"/opt/ray": {"name": "ray", "readOnly": True}},
+    }
+
+
+def _await_log(release: Release, pod: dict[str, Any], words: str) -> str:
+    name = pod["metadata"]["name"]
+    deadline = time.monotonic() + 300
+    while True:
+        log = "".join(release.kubectl("logs", name, *which, check=False) for which in (["--previous"], []))
+        if words in log:
+            return log
+        assert time.monotonic() < deadline, f"{name} doesn't say {words!r} in 5 minutes: {log[-2000:]}"
+        time.sleep(1)
+
+
+def test_both_pods_join_one_ray_and_vllm_starts_on_it_which_refuses_cpus(
+    new_release: Callable[..., Release], values: dict[str, Any], record: Record
+) -> None:
+    release = new_release("rays")
+    release.install(FILES, values)
+    release.await_running(2)
+    (leader,), (worker,) = leaders(release), workers(release)
+    head = _await_log(release, leader, "Group: all pods are there")
+    assert "Group: 2 of 2 pods have joined Ray" in head
+    assert "Ray runtime started" in _await_log(release, worker, "Ray runtime started")
+    message = last_message(release, 0)
+    record("distributed.backend ray, real Ray, vLLM on CPU", reason=message.strip()[:300])
+    # not the chart's choice: vLLM's executor over Ray takes GPUs only
+    assert "ray" in message.lower()
+    assert "Group:" not in message
+
+
+def test_a_head_says_how_many_have_joined_when_time_is_up(
+    new_release: Callable[..., Release], values: dict[str, Any], record: Record
+) -> None:
+    release = new_release("alone")
+    nowhere = {"nodeSelector": {"example.com/no-such-label": "true"}}
+    distributed = {"backend": "ray", "joinTimeoutSeconds": 30, "workerPodSpec": nowhere}
+    release.install(FILES, values | {"distributed": distributed})
+    message = last_message(release, 0)
+    record("Ray, worker never scheduled", reason=message.strip())
+    assert "After 30 s 1 of 2 pods have joined Ray" in message
