@@ -95,7 +95,8 @@ SETS = 4
 #: Seconds after which a mutant counts as seen, as a script in it does not end; none takes a tenth of that.
 LONGEST = 1800
 
-#: Options of `helm template` that `helm lint` takes, too; the words that the tests give are another name for a release.
+#: Options of `helm template` that `helm lint` takes, too. What that reaches is taken for what any release reaches, and
+#: any copy of the chart with a small change.
 _SAME = ("--values", "--set", "--set-json", "--set-string")
 
 Steps = tuple[str, ...]
@@ -175,7 +176,7 @@ class Calls:
         # template RELEASE CHART --namespace NAMESPACE …
         options = arguments[5:]
         words = [word for word in options if word.startswith("--") and word != "--kube-version"]
-        if arguments[:3] != ("template", "test", str(CHART)) or not set(words) <= set(_SAME):
+        if Path(arguments[2]).name != CHART.name or not set(words) <= set(_SAME):
             return None
         return sorted(self.numbers[branch] for branch in self._reach.of_options(options, stdin, call))
 
@@ -192,7 +193,7 @@ class Calls:
         def render(arguments: Steps, stdin: str, name: str) -> Rendered:
             call = self._call(arguments, stdin, name)
             reached = self.known.get(call)
-            if arguments[2] == str(CHART) and reached is not None:
+            if arguments[:3] == ("template", "test", str(CHART)) and reached is not None:
                 if not reached or (branch is not None and self.numbers[branch] not in reached):
                     with _environment(HARNESS_CACHE=cache):
                         return self._render(arguments, stdin, name[: -len(self._original)] + self._original)
@@ -237,7 +238,7 @@ class Trials:
         by_file: dict[Path, list[pytest.Item]] = {}
         for item in session.items:
             by_file.setdefault(item.path, []).append(item)
-        harness = digest(CHART, ROOT / "tests" / "harness", ROOT / "tests" / "conftest.py")
+        harness = digest(CHART, ROOT / "tests" / "harness", ROOT / "tests" / "conftest.py", Path(__file__))
         files = list(by_file)
         random.shuffle(files)  # so that several processes share the work
         for file in files:
@@ -281,26 +282,27 @@ class Trials:
     def _try(self, mutant: Mutant, by_file: Mapping[Path, list[pytest.Item]]) -> str:
         branch = around(self._reach.branches, mutant.file, mutant.start)
         near = {ROOT / "tests" / name for name in TESTS[mutant.file].split()}
-        items = [item for path, some in by_file.items() for item in some if self._meets(item, branch, path in near)]
-        items.sort(key=lambda item: (item.path not in near, self._breadth(item)))
+        every = [item for items in by_file.values() for item in items]
+        distances = [(self._distance(item, branch, item.path in near), item) for item in every]
+        able = sorted(((far, item) for far, item in distances if far is not None), key=lambda pair: pair[0])
+        items = [item for _, item in able[:MOST]]
         path = CHART / "templates" / mutant.file
         text = path.read_text(encoding="utf-8")
         try:
             path.write_text(mutant.applied(text), encoding="utf-8")
-            return _OUTCOMES[_in_fork(lambda: _OUTCOMES.index(self._outcome(branch, items[:MOST])))]
+            return _OUTCOMES[_in_fork(lambda: _OUTCOMES.index(self._outcome(branch, items)))]
         finally:
             path.write_text(text, encoding="utf-8")
 
-    def _meets(self, item: pytest.Item, branch: Branch | None, near: bool) -> bool:
-        """Whether a test may reach a branch; one that renders nothing may read the template itself."""
+    def _distance(self, item: pytest.Item, branch: Branch | None, near: bool) -> tuple[bool, int] | None:
+        """How far a test is from a branch: how many others its render reaches; none where the test can't see it."""
         reached = [self._calls.known[call] for call in self._of_item[item.nodeid]]
         if not reached:
-            return near
-        return any(branch is None or one is None or self._calls.numbers[branch] in one for one in reached)
-
-    def _breadth(self, item: pytest.Item) -> int:
-        reached = [self._calls.known[call] for call in self._of_item[item.nodeid]]
-        return sum(len(self._reach.branches) if one is None else len(one) for one in reached)
+            return (False, 0) if near else None  # it may read the template itself
+        every = range(len(self._reach.branches))
+        sets = [every if one is None else one for one in reached]
+        beside = [len(one) for one in sets if branch is None or self._calls.numbers[branch] in one]
+        return (not near, min(beside)) if beside else None
 
     def _outcome(self, branch: Branch | None, items: list[pytest.Item]) -> str:
         """Return who sees a mutant: the statements about any values, or the tests."""
