@@ -183,6 +183,31 @@ def test_the_test_reads_keys_and_authority_from_their_secrets() -> None:
     assert objects({}).one("Pod").lacks("spec", "volumes")
 
 
+def test_the_test_runs_where_and_as_the_servers_do_and_is_small() -> None:
+    values = {
+        "image": {"pullPolicy": "Always"},
+        "imagePullSecrets": [{"name": "registry"}],
+        "nodeSelector": {"pool": "models"},
+        "tolerations": [{"key": "models", "operator": "Exists"}],
+        "serviceAccount": {"name": "server"},
+    }
+    found = objects(values)
+    pod, server = found.one("Pod").at("spec"), found.one("Deployment").at(*POD)
+    same = ("imagePullSecrets", "nodeSelector", "tolerations", "serviceAccountName", "securityContext")
+    assert {key: pod[key] for key in same} == {key: server[key] for key in same}
+    (test,) = pod["containers"]
+    (vllm,) = [item for item in server["containers"] if item["name"] == "vllm"]
+    for key in ("image", "imagePullPolicy", "securityContext", "terminationMessagePolicy"):
+        assert test[key] == vllm[key], key
+    assert test["imagePullPolicy"] == "Always"
+    assert pod["restartPolicy"] == "Never"
+    assert set(test["resources"]["requests"]) == {"cpu", "memory"}
+    assert test["resources"]["limits"]["memory"].endswith("Mi")
+    (near,) = pod["affinity"]["podAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert near["podAffinityTerm"]["topologyKey"] == "kubernetes.io/hostname"
+    assert near["podAffinityTerm"]["labelSelector"]["matchLabels"] == LABELS
+
+
 # -- kinds of model
 
 
