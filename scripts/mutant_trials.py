@@ -281,9 +281,9 @@ class Trials:
 
     def _try(self, mutant: Mutant, by_file: Mapping[Path, list[pytest.Item]]) -> str:
         branch = around(self._reach.branches, mutant.file, mutant.start)
-        near = {ROOT / "tests" / name for name in TESTS[mutant.file].split()}
+        near = [ROOT / "tests" / name for name in TESTS[mutant.file].split()]
         every = [item for items in by_file.values() for item in items]
-        distances = [(self._distance(item, branch, item.path in near), item) for item in every]
+        distances = [(self._distance(item, branch, near), item) for item in every]
         able = sorted(((far, item) for far, item in distances if far is not None), key=lambda pair: pair[0])
         items = [item for _, item in able[:MOST]]
         path = CHART / "templates" / mutant.file
@@ -294,15 +294,19 @@ class Trials:
         finally:
             path.write_text(text, encoding="utf-8")
 
-    def _distance(self, item: pytest.Item, branch: Branch | None, near: bool) -> tuple[bool, int] | None:
-        """How far a test is from a branch: how many others its render reaches; none where the test can't see it."""
+    def _distance(self, item: pytest.Item, branch: Branch | None, near: list[Path]) -> tuple[int, int] | None:
+        """How far a test is from a branch: by its file, and by how many other branches its render reaches.
+
+        None where the test can't see it.
+        """
+        place = near.index(item.path) if item.path in near else len(near)
         reached = [self._calls.known[call] for call in self._of_item[item.nodeid]]
         if not reached:
-            return (False, 0) if near else None  # it may read the template itself
+            return (place, 0) if place < len(near) else None  # it may read the template itself
         every = range(len(self._reach.branches))
         sets = [every if one is None else one for one in reached]
         beside = [len(one) for one in sets if branch is None or self._calls.numbers[branch] in one]
-        return (not near, min(beside)) if beside else None
+        return (place, min(beside)) if beside else None
 
     def _outcome(self, branch: Branch | None, items: list[pytest.Item]) -> str:
         """Return who sees a mutant: the statements about any values, or the tests."""
