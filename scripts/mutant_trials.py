@@ -231,6 +231,7 @@ class Trials:
         self._calls = Calls(self._reach)
         self._of_item: dict[str, list[str]] = {}
         self._sets = {item: self._reach.of(Case(item.name, item.path)) for item in value_sets()}
+        self._texts = {item: helm.render(item.path).text for item in self._sets}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -310,12 +311,13 @@ class Trials:
 
     def _outcome(self, branch: Branch | None, items: list[pytest.Item]) -> str:
         """Return who sees a mutant: the statements about any values, or the tests."""
-        original = {item: helm.render(item.path).text for item in self._near(branch)}
         helm._render = self._calls.mutated(branch)  # type: ignore[assignment]
-        for item, text in original.items():
+        for item in self._near(branch):
             subject = Subject(item.values(), (item.path,))
             try:
-                if subject.render().text != text and any(check.findings(subject) for check in CHECKS.values()):
+                if subject.render().text != self._texts[item] and any(
+                    check.findings(subject) for check in CHECKS.values()
+                ):
                     return INVARIANT
             except helm.HelmError as error:
                 return STILLBORN if "parse error at" in error.text else HELM
