@@ -284,7 +284,11 @@ class Trials:
         branch = around(self._reach.branches, mutant.file, mutant.start)
         near = [ROOT / "tests" / name for name in TESTS[mutant.file].split()]
         every = [item for items in by_file.values() for item in items]
-        distances = [(self._distance(item, branch, near), item) for item in every]
+        name = branch.helper if branch else ""
+        helper = {
+            number for one, number in self._calls.numbers.items() if (one.file, one.helper) == (mutant.file, name)
+        }
+        distances = [(self._distance(item, branch, helper, near), item) for item in every]
         able = sorted(((far, item) for far, item in distances if far is not None), key=lambda pair: pair[0])
         items = [item for _, item in able[:MOST]]
         path = CHART / "templates" / mutant.file
@@ -295,19 +299,22 @@ class Trials:
         finally:
             path.write_text(text, encoding="utf-8")
 
-    def _distance(self, item: pytest.Item, branch: Branch | None, near: list[Path]) -> tuple[int, int] | None:
-        """How far a test is from a branch: by its file, and by how many other branches its render reaches.
+    def _distance(
+        self, item: pytest.Item, branch: Branch | None, helper: set[int], near: list[Path]
+    ) -> tuple[int, int, int] | None:
+        """How far a test is from a branch: by its file, and by what its renders reach of the branch's helper and beside.
 
         None where the test can't see it.
         """
         place = near.index(item.path) if item.path in near else len(near)
         reached = [self._calls.known[call] for call in self._of_item[item.nodeid]]
         if not reached:
-            return (place, 0) if place < len(near) else None  # it may read the template itself
-        every = range(len(self._reach.branches))
-        sets = [every if one is None else one for one in reached]
-        beside = [len(one) for one in sets if branch is None or self._calls.numbers[branch] in one]
-        return (place, min(beside)) if beside else None
+            return (place, 0, 0) if place < len(near) else None  # it may read the template itself
+        able = [one for one in reached if one is None or branch is None or self._calls.numbers[branch] in one]
+        ways = [
+            (-len(helper.intersection(one or ())), len(self._calls.numbers if one is None else one)) for one in able
+        ]
+        return (place, *min(ways)) if ways else None
 
     def _outcome(self, branch: Branch | None, items: list[pytest.Item]) -> str:
         """Return who sees a mutant: the statements about any values, or the tests."""
