@@ -302,7 +302,7 @@ class Trials:
     def _distance(
         self, item: pytest.Item, branch: Branch | None, helper: set[int], near: list[Path]
     ) -> tuple[int, int, int] | None:
-        """How far a test is from a branch: by its file, and by what its renders reach of the branch's helper and beside.
+        """How far a test is from a branch: by its file, and by what its renders reach in the helper and beside.
 
         None where the test can't see it.
         """

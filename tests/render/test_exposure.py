@@ -103,6 +103,7 @@ def test_a_route_leads_to_the_pool_where_there_is_one() -> None:
 def test_the_notes_say_where_the_server_is_reached_from_outside() -> None:
     values = {"ingress": {"enabled": True, "hosts": {"a.example": {"tlsSecret": "s"}}}, "server": {"rootPath": "/llm"}}
     assert "outside     https://a.example/llm/v1" in helm.notes(values)
+    assert "the-gateways-host/v1" in helm.notes(GATEWAY)
     assert "outside" not in helm.notes({})
 
 
