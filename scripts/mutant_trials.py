@@ -302,19 +302,18 @@ class Trials:
     def _distance(
         self, item: pytest.Item, branch: Branch | None, helper: set[int], near: list[Path]
     ) -> tuple[int, int, int] | None:
-        """How far a test is from a branch: by its file, and by what its renders reach in the helper and beside.
+        """How far a test is from a branch: by what its renders reach of the helper, its file, and the rest.
 
         None where the test can't see it.
         """
         place = near.index(item.path) if item.path in near else len(near)
         reached = [self._calls.known[call] for call in self._of_item[item.nodeid]]
         if not reached:
-            return (place, 0, 0) if place < len(near) else None  # it may read the template itself
+            return (0, place, 0) if place < len(near) else None  # it may read the template itself
         able = [one for one in reached if one is None or branch is None or self._calls.numbers[branch] in one]
-        ways = [
-            (-len(helper.intersection(one or ())), len(self._calls.numbers if one is None else one)) for one in able
-        ]
-        return (place, *min(ways)) if ways else None
+        size = len(self._calls.numbers)
+        ways = [(-len(helper.intersection(one or ())), place, size if one is None else len(one)) for one in able]
+        return min(ways, default=None)
 
     def _outcome(self, branch: Branch | None, items: list[pytest.Item]) -> str:
         """Return who sees a mutant: the statements about any values, or the tests."""
