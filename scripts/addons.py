@@ -12,13 +12,14 @@ import yaml
 from ci.build import addon_images
 from ci.build.addon_images import AddonImage
 from scripts import cluster, crds, images, preload
-from scripts.common import ROOT, main
+from scripts.common import ROOT, UserError, main
 from scripts.progress import step
 from scripts.prometheus import Prometheus
 from scripts.release import Release
 
 MONITORING = Release("prometheus", "monitoring")
 _PATIENCE = "--timeout=180s"
+_KUBE_STATE = "kube-state.monitoring:8080"
 
 
 def metrics_server() -> None:
@@ -82,36 +83,61 @@ def contour() -> Iterator[None]:
 
 @contextmanager
 def prometheus(releases: Sequence[Release], jobs: Sequence[dict[str, Any]] = ()) -> Iterator[Prometheus]:
-    """A Prometheus in namespace `monitoring`, as long as the block takes.
+    """A Prometheus and ci/addons/kube_state.py in namespace `monitoring`, as long as the block takes.
 
     Args:
         releases: what it scrapes and which rules it has, each as ConfigMaps of the release say.
         jobs: further items of scrape_configs.
     """
     own = {"job_name": "prometheus", "static_configs": [{"targets": ["localhost:9090"]}]}
+    state = {"job_name": "kube-state", "honor_labels": True, "static_configs": [{"targets": [_KUBE_STATE]}]}
+    # this version has no scrape_config_files yet
+    brought = [j for r in releases for j in yaml.safe_load(_file(r, "scrape-config"))["scrape_configs"]]
+    every = [own, state, *jobs, *brought]
     configuration = {
         "global": {"scrape_interval": "5s", "evaluation_interval": "5s"},
         "rule_files": ["/etc/prometheus/rules-*.yaml"],
-        # this version has no scrape_config_files yet
-        "scrape_configs": [own, *jobs],
+        "scrape_configs": [discovered_by_http(job) for job in every] if cluster.use().images == "build" else every,
     }
-    files = {}
-    for release in releases:
-        configuration["scrape_configs"] += yaml.safe_load(_file(release, "scrape-config"))["scrape_configs"]
-        files[f"rules-{release.namespace}-{release.name}.yaml"] = _file(release, "rules")
+    files = {f"rules-{r.namespace}-{r.name}.yaml": _file(r, "rules") for r in releases}
     with (
         _configured(addon_images.PROMETHEUS, {"prometheus.yml": yaml.safe_dump(configuration), **files}),
+        script("kube_state", 8080, account="prometheus"),
         MONITORING.forward("service/prometheus", 9090) as address,
     ):
         yield Prometheus(f"http://{address}")
 
 
+def discovered_by_http(job: dict[str, Any]) -> dict[str, Any]:
+    """A job for a Prometheus that is built without discovery in Kubernetes, as Debian's is.
+
+    Who finds pods is ci/addons/kube_state.py; all else of the job is as it was, and all of one that finds none.
+
+    Raises:
+        UserError: where the job discovers in another way than every pod of named namespaces.
+    """
+    if "kubernetes_sd_configs" not in job:
+        return job
+    found = []
+    for discovery in job["kubernetes_sd_configs"]:
+        names = discovery.get("namespaces", {}).get("names", [])
+        if discovery != {"role": "pod", "namespaces": {"names": names}}:
+            raise UserError(f"ci/addons/kube_state.py can't discover as job {job['job_name']} wants: {discovery}.")
+        found += [{"url": f"http://{_KUBE_STATE}/targets?namespace={n}", "refresh_interval": "5s"} for n in names]
+    return {key: value for key, value in job.items() if key != "kubernetes_sd_configs"} | {"http_sd_configs": found}
+
+
 @contextmanager
 def prometheus_adapter(release: Release) -> Iterator[None]:
     """prometheus-adapter beside `prometheus`, as long as the block takes, with the rules that a release brings."""
-    with _configured(addon_images.PROMETHEUS_ADAPTER, {"config.yaml": _file(release, "adapter-config")}):
-        _await_api("custom")
-        _await_api("external")
+    configuration = _file(release, "adapter-config")
+    served, other = "custom", "external"
+    if "externalRules" in yaml.safe_load(configuration):
+        served, other = other, served
+    with _configured(addon_images.PROMETHEUS_ADAPTER, {"config.yaml": configuration}):
+        # the adapter serves only that for which it has rules, and a dead API spoils every listing of resources
+        cluster.kubectl("delete", f"apiservice/v1beta1.{other}.metrics.k8s.io")
+        _await_api(served)
         yield
 
 

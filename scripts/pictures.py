@@ -72,7 +72,9 @@ def _draw_row(panels: Sequence[tuple[dashboard.Panel, list[dict[str, Any]]]], pa
             start = min(point[0] for line in lines for point in line["points"])
             for line in lines:
                 minutes = [(at - start) / 60 for at, _ in line["points"]]
-                axes.plot(minutes, [value / divisor for _, value in line["points"]], label=line["label"], linewidth=1)
+                heights = [value / divisor for _, value in line["points"]]
+                # a line at 0 is seen as a whole
+                axes.plot(minutes, heights, label=line["label"], linewidth=1, clip_on=False)
             axes.set_title(panel.title, loc="left", fontweight="bold")
             axes.set_ylabel(unit)
             axes.set_ylim(bottom=0)

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from _pytest.reports import TestReport
 from _pytest.terminal import TerminalReporter
 from e2e.ends import Ends
+from e2e.releases import THERE, fresh
 from kubernetes import client, config
 from pytest_helm_charts.clusters import Cluster
 
@@ -24,7 +25,6 @@ from scripts.release import NODE_PORT_VALUES, Release
 DELAY_SECONDS = 8  # shorter than the chart's default, as no load balancer has to learn of a change here
 FILES = [ROOT / "values" / "cpu.yaml"]
 _ROWS: list[dict[str, Any]] = []
-_RELEASES: list[Release] = []  # of which a failed test shows all
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport() -> Generator[None, TestReport, TestReport]:
     report = yield
     if report.failed:
-        for release in _RELEASES:
+        for release in THERE:
             folder = release.collect()
             report.sections.append((f"{release.name} on the cluster", f"describe, events, logs, manifest: {folder}"))
     return report
@@ -74,20 +74,6 @@ def values() -> dict[str, Any]:
     uri = preload.model()
     model = {"name": MODEL} | ({"uri": uri} if uri else {})
     return NODE_PORT_VALUES | {"model": model, "drain": {"delaySeconds": DELAY_SECONDS}}
-
-
-@contextmanager
-def fresh(name: str, namespace: str) -> Iterator[Release]:
-    """A release that isn't installed yet, in a namespace that enforces "restricted"; uninstalled in the end."""
-    release = Release(name, namespace)
-    release.create_namespace()
-    release.uninstall()
-    _RELEASES.append(release)
-    try:
-        yield release
-    finally:
-        _RELEASES.remove(release)
-        release.uninstall()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """A release that is watched in every way, one that can't start, and a Prometheus that sees both."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from threading import Event, Thread
@@ -9,13 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
-from e2e.conftest import FILES, fresh
+from e2e.conftest import FILES
+from e2e.releases import fresh
 
 from scripts import addons, demo
 from scripts.demo import MODEL
 from scripts.load import Load, Stream
 from scripts.prometheus import Prometheus
-from scripts.release import Release, base_url
+from scripts.release import NODE_PORT_VALUES, Release, base_url
 
 NAMESPACE = "vllm-e2e-observability"
 SEATS = 4  # requests that a server has in work at a time; more wait
@@ -31,9 +32,28 @@ WATCHED: dict[str, Any] = {
     "replicas": 2,
     "engine": {"args": {"max-num-seqs": SEATS}},
     "server": {"maxConcurrentRequests": 16},
-    "metrics": METRICS,
+    "metrics": METRICS | {"scrapeAnnotations": {"enabled": True}},
+    # see ANNOTATED, by which nothing counts twice
+    "checks": {"disabled": NODE_PORT_VALUES["checks"]["disabled"] | {"metricsOnce": True}},
     "tracing": {"endpoint": "http://collector.monitoring:4317"},
     "logging": {"format": "json"},
+}
+_ANNOTATION = "__meta_kubernetes_pod_annotation_prometheus_io_"
+#: A job that follows annotations, as many a Prometheus has one; what it reads is dropped, as it is there already.
+ANNOTATED: dict[str, Any] = {
+    "job_name": "annotated",
+    "scrape_interval": "30s",
+    "kubernetes_sd_configs": [{"role": "pod", "namespaces": {"names": [NAMESPACE]}}],
+    "relabel_configs": [
+        {"source_labels": [f"{_ANNOTATION}scrape"], "regex": "true", "action": "keep"},
+        {"source_labels": [f"{_ANNOTATION}path"], "regex": "(.+)", "target_label": "__metrics_path__"},
+        {
+            "source_labels": ["__meta_kubernetes_pod_ip", f"{_ANNOTATION}port"],
+            "separator": ":",
+            "target_label": "__address__",
+        },
+    ],
+    "metric_relabel_configs": [{"source_labels": ["__name__"], "regex": ".*", "action": "drop"}],
 }
 
 
@@ -44,6 +64,14 @@ def await_true(condition: Callable[[], object], what: str, seconds: float = PATI
         assert time.monotonic() < deadline, f"not after {seconds:.0f} s: {what}"
         time.sleep(0.5)
     return time.monotonic()
+
+
+def await_none(left: Callable[[], Collection[str]], what: str, seconds: float = PATIENCE_SECONDS) -> None:
+    """Return when nothing is left of what is waited for."""
+    deadline = time.monotonic() + seconds
+    while found := left():
+        assert time.monotonic() < deadline, f"{what}, after {seconds:.0f} s: {sorted(found)}"
+        time.sleep(0.5)
 
 
 class Watching:
@@ -84,14 +112,9 @@ def watching(values: dict[str, Any]) -> Iterator[Watching]:
         # the sooner a start is overdue, the sooner its alerts fire
         missing |= {"startup": {"timeoutSeconds": 1}, "model": values["model"], "metrics": METRICS}
         broken.install(FILES, missing)
-        named = {"kube-state": {"honor_labels": True}, "gateway": {}}
-        jobs = [
-            {"job_name": name, "static_configs": [{"targets": [f"{name}:8080"]}], **more}
-            for name, more in named.items()
-        ]
-        prometheus = stack.enter_context(addons.prometheus([release, broken], jobs))
+        gateway = {"job_name": "gateway", "static_configs": [{"targets": ["gateway:8080"]}]}
+        prometheus = stack.enter_context(addons.prometheus([release, broken], [gateway, ANNOTATED]))
         upstream = {"UPSTREAM": f"{release.name}.{release.namespace}"}
-        stack.enter_context(addons.script("kube_state", 8080, account="prometheus"))
         stack.enter_context(addons.script("gateway", 8080, environment=upstream))
         stack.enter_context(addons.script("collector", 8080, 4317, 4318))
         collector = stack.enter_context(addons.MONITORING.forward("service/collector", 8080))

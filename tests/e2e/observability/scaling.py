@@ -80,7 +80,7 @@ def follows_the_load(
             added = await_true(lambda: replicas.wanted[-1] == 2, "a second server is asked for", 120)
             ready = await_true(lambda: replicas.ready == 2, "the second server is ready")
             shared = await_true(lambda: prometheus.query(answered), "the second server has answered 20 requests", 180)
-            time.sleep(90)  # longer than the window after which one that isn't needed is taken away
+            time.sleep(75)  # longer than the window after which one that isn't needed is taken away
             assert replicas.wanted == [1, 2]
         ended = time.monotonic()
         removed = await_true(lambda: replicas.wanted[-1] == 1, "one server is asked for", 240)

@@ -3,11 +3,11 @@
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
-from e2e.observability.conftest import await_true
+from e2e.observability.conftest import await_none
 
 from scripts import pictures
 from scripts.dashboard import filled
@@ -80,16 +80,16 @@ def test_every_panel_has_data_under_load(
             for target in panels[title]
         ]
 
-    def empty() -> list[str]:
-        return [
+    def empty(titles: Collection[str]) -> set[str]:
+        return {
             f"{title}: {legend}"
-            for title in panels
+            for title in titles
             for legend, series in answer(title)
             if not any(item.has_data() for item in series)
-        ]
+        }
 
-    await_true(lambda: {line.partition(":")[0] for line in empty()} <= NEED_A_GPU, f"empty: {empty()}", seconds=240)
-    # what needs a GPU is asked, too: an error would have been raised
-    assert {line.partition(":")[0] for line in empty()} == NEED_A_GPU
+    await_none(lambda: empty(panels.keys() - NEED_A_GPU), "empty panels", seconds=240)
+    # what needs a GPU is asked, too: an error would be raised
+    assert {line.partition(":")[0] for line in empty(NEED_A_GPU)} == NEED_A_GPU
     pictures.keep({title: answer(title) for title in panels if title not in NEED_A_GPU})
     record("dashboard", panels=len(panels), without_data=sorted(NEED_A_GPU))

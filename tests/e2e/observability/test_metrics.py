@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from e2e.observability.conftest import await_true
 
 from scripts.prometheus import Prometheus
 from scripts.release import Release
@@ -34,6 +35,13 @@ def test_no_target_is_in_error(watched: Release, prometheus: Prometheus) -> None
     ]
     assert {t["labels"]["pod"] for t in targets} == {pod["metadata"]["name"] for pod in watched.pods()}
     assert {(t["health"], t["lastError"]) for t in targets} == {("up", "")}
+
+
+def test_annotations_lead_to_both_servers(watched: Release, prometheus: Prometheus) -> None:
+    up = 'up{job="annotated"} == 1'
+    await_true(lambda: len(prometheus.query(up)) == 2, f"two series of {up}")
+    expected = {f"{pod['status']['podIP']}:8000" for pod in watched.pods()}
+    assert {series.labels["instance"] for series in prometheus.query(up)} == expected
 
 
 def test_no_sample_is_dropped(own: str, prometheus: Prometheus) -> None:

@@ -33,6 +33,12 @@ def _status(release: Release) -> dict[str, Any]:
     return dict(json.loads(release.kubectl("get", f"hpa/{release.name}", "--output=json"))["status"])
 
 
+def _reads(release: Release) -> list[str]:
+    """The external metrics whose values the HPA last read."""
+    current = _status(release).get("currentMetrics") or []
+    return [metric["external"]["metric"]["name"] for metric in current if metric["type"] == "External"]
+
+
 def _served(path: str) -> list[float]:
     """The values of a metric that the cluster's API serves."""
     answer = cluster.kubectl("get", "--raw", f"/apis/{path}")
@@ -50,7 +56,6 @@ def test_replicas_follow_the_queue_of_each_server(
 def test_an_external_metric_reaches_the_hpa(quiet: Release, values: dict[str, Any]) -> None:
     with _scaled(quiet, values, "External"):
         assert _served(f"external.metrics.k8s.io/v1beta1/namespaces/{quiet.namespace}/{METRIC}") == [0]
-        (metric,) = _status(quiet)["currentMetrics"]
-        assert metric["external"]["metric"]["name"] == METRIC
+        await_true(lambda: _reads(quiet) == [METRIC], f"the HPA reads {METRIC}", 120)
         active = {c["type"]: c["status"] for c in _status(quiet)["conditions"]}
         assert active["ScalingActive"] == "True", active
