@@ -53,7 +53,7 @@ coverage: $(READY) ## which branches of the templates no value set reaches
 	@$(PYTHON) -m scripts.tests coverage
 
 .PHONY: mutation
-mutation: $(READY) ## which mistakes in the templates no test sees; SAMPLE=100 tries as many (SEED=1 ONLY=_args.tpl)
+mutation: $(READY) ## which mistakes in the templates no test sees; takes hours, so try a SAMPLE=100 (SEED=1 ONLY=_args.tpl)
 	@$(PYTHON) -m scripts.mutation
 
 .PHONY: test-rules

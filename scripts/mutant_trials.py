@@ -95,7 +95,8 @@ SETS = 4
 #: Seconds after which a mutant counts as seen, as a script in it does not end; none takes a tenth of that.
 LONGEST = 1800
 
-#: Options of `helm template` that `helm lint` takes, too; the words that the tests give are another name for a release.
+#: Options of `helm template` that `helm lint` takes, too. What that reaches is taken for what any release reaches, and
+#: any copy of the chart with a small change.
 _SAME = ("--values", "--set", "--set-json", "--set-string")
 
 Steps = tuple[str, ...]
@@ -175,7 +176,7 @@ class Calls:
         # template RELEASE CHART --namespace NAMESPACE …
         options = arguments[5:]
         words = [word for word in options if word.startswith("--") and word != "--kube-version"]
-        if arguments[:3] != ("template", "test", str(CHART)) or not set(words) <= set(_SAME):
+        if Path(arguments[2]).name != CHART.name or not set(words) <= set(_SAME):
             return None
         return sorted(self.numbers[branch] for branch in self._reach.of_options(options, stdin, call))
 
@@ -192,7 +193,7 @@ class Calls:
         def render(arguments: Steps, stdin: str, name: str) -> Rendered:
             call = self._call(arguments, stdin, name)
             reached = self.known.get(call)
-            if arguments[2] == str(CHART) and reached is not None:
+            if arguments[:3] == ("template", "test", str(CHART)) and reached is not None:
                 if not reached or (branch is not None and self.numbers[branch] not in reached):
                     with _environment(HARNESS_CACHE=cache):
                         return self._render(arguments, stdin, name[: -len(self._original)] + self._original)
@@ -230,6 +231,7 @@ class Trials:
         self._calls = Calls(self._reach)
         self._of_item: dict[str, list[str]] = {}
         self._sets = {item: self._reach.of(Case(item.name, item.path)) for item in value_sets()}
+        self._texts = {item: helm.render(item.path).text for item in self._sets}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -237,7 +239,7 @@ class Trials:
         by_file: dict[Path, list[pytest.Item]] = {}
         for item in session.items:
             by_file.setdefault(item.path, []).append(item)
-        harness = digest(CHART, ROOT / "tests" / "harness", ROOT / "tests" / "conftest.py")
+        harness = digest(CHART, ROOT / "tests" / "harness", ROOT / "tests" / "conftest.py", Path(__file__))
         files = list(by_file)
         random.shuffle(files)  # so that several processes share the work
         for file in files:
@@ -280,36 +282,48 @@ class Trials:
 
     def _try(self, mutant: Mutant, by_file: Mapping[Path, list[pytest.Item]]) -> str:
         branch = around(self._reach.branches, mutant.file, mutant.start)
-        near = {ROOT / "tests" / name for name in TESTS[mutant.file].split()}
-        items = [item for path, some in by_file.items() for item in some if self._meets(item, branch, path in near)]
-        items.sort(key=lambda item: (item.path not in near, self._breadth(item)))
+        near = [ROOT / "tests" / name for name in TESTS[mutant.file].split()]
+        every = [item for items in by_file.values() for item in items]
+        name = branch.helper if branch else ""
+        helper = {
+            number for one, number in self._calls.numbers.items() if (one.file, one.helper) == (mutant.file, name)
+        }
+        distances = [(self._distance(item, branch, helper, near), item) for item in every]
+        able = sorted(((far, item) for far, item in distances if far is not None), key=lambda pair: pair[0])
+        items = [item for _, item in able[:MOST]]
         path = CHART / "templates" / mutant.file
         text = path.read_text(encoding="utf-8")
         try:
             path.write_text(mutant.applied(text), encoding="utf-8")
-            return _OUTCOMES[_in_fork(lambda: _OUTCOMES.index(self._outcome(branch, items[:MOST])))]
+            return _OUTCOMES[_in_fork(lambda: _OUTCOMES.index(self._outcome(branch, items)))]
         finally:
             path.write_text(text, encoding="utf-8")
 
-    def _meets(self, item: pytest.Item, branch: Branch | None, near: bool) -> bool:
-        """Whether a test may reach a branch; one that renders nothing may read the template itself."""
+    def _distance(
+        self, item: pytest.Item, branch: Branch | None, helper: set[int], near: list[Path]
+    ) -> tuple[int, int, int] | None:
+        """How far a test is from a branch: by what its renders reach of the helper, its file, and the rest.
+
+        None where the test can't see it.
+        """
+        place = near.index(item.path) if item.path in near else len(near)
         reached = [self._calls.known[call] for call in self._of_item[item.nodeid]]
         if not reached:
-            return near
-        return any(branch is None or one is None or self._calls.numbers[branch] in one for one in reached)
-
-    def _breadth(self, item: pytest.Item) -> int:
-        reached = [self._calls.known[call] for call in self._of_item[item.nodeid]]
-        return sum(len(self._reach.branches) if one is None else len(one) for one in reached)
+            return (0, place, 0) if place < len(near) else None  # it may read the template itself
+        able = [one for one in reached if one is None or branch is None or self._calls.numbers[branch] in one]
+        size = len(self._calls.numbers)
+        ways = [(-len(helper.intersection(one or ())), place, size if one is None else len(one)) for one in able]
+        return min(ways, default=None)
 
     def _outcome(self, branch: Branch | None, items: list[pytest.Item]) -> str:
         """Return who sees a mutant: the statements about any values, or the tests."""
-        original = {item: helm.render(item.path).text for item in self._near(branch)}
         helm._render = self._calls.mutated(branch)  # type: ignore[assignment]
-        for item, text in original.items():
+        for item in self._near(branch):
             subject = Subject(item.values(), (item.path,))
             try:
-                if subject.render().text != text and any(check.findings(subject) for check in CHECKS.values()):
+                if subject.render().text != self._texts[item] and any(
+                    check.findings(subject) for check in CHECKS.values()
+                ):
                     return INVARIANT
             except helm.HelmError as error:
                 return STILLBORN if "parse error at" in error.text else HELM

@@ -48,8 +48,9 @@ def run() -> None:
         raise UserError(f"scripts/mutant_trials.py doesn't say which tests are about {', '.join(sorted(missing))}.")
     chosen = _sample([mutant for mutant in every_mutant() if os.environ.get("ONLY", "") in mutant.file])
     results = Results()
-    # a test may see now what none saw before
+    # a test may see now what none saw before; those that were never tried come first
     left = [mutant for mutant in chosen if results.of.get(key(mutant), ALIVE) == ALIVE]
+    left.sort(key=lambda mutant: key(mutant) in results.of)
     workers = min(os.cpu_count() or 1, len(left))
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         running = [_start(Path(folder) / str(index), left[index::workers]) for index in range(workers)]

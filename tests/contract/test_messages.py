@@ -435,6 +435,13 @@ def test_weights_offloaded_from_one_device_fit_into_the_memory_limit(offload: fl
     helm.render(values)
 
 
+def test_what_is_nought_is_no_part_of_the_sum_however_it_is_written() -> None:
+    flags = {"cpu-offload-gb": "0", "kv-offloading-size": "0"}
+    with pytest.raises(helm.HelmError, match=r"\[check hostMemory\]") as failure:
+        helm.render({"engine": {"args": flags}, "resources": {"limits": {"memory": "512Mi"}}})
+    assert "offload" not in failure.value.text
+
+
 def test_a_flag_takes_numbers_as_a_values_file_and_as_set_gives_them() -> None:
     right = {"gpu-memory-utilization": [0.9, "0.9"], "max-num-seqs": [8, "8"], "max-model-len": [-1, "32k", "auto"]}
     for turn in range(3):

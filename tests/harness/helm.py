@@ -113,8 +113,21 @@ def app_version(chart: Path | None = None) -> str:
 
 def digest(chart: Path) -> str:
     """Return a hash of every file of the chart with its path."""
+    files = []
+    for folder, _, names in os.walk(chart):
+        for name in names:
+            path = os.path.join(folder, name)  # noqa: PTH118 - asked at every render
+            about = os.stat(path)  # noqa: PTH116
+            files.append((path, about.st_mtime_ns, about.st_size))
+    return _digest(chart, tuple(sorted(files)))
+
+
+@functools.lru_cache(maxsize=64)
+def _digest(chart: Path, files: tuple[tuple[str, int, int], ...]) -> str:
+    """The hash, taken once as long as no file changes its time or size."""
     total = hashlib.sha256()
-    for path in sorted(path for path in chart.rglob("*") if path.is_file()):
+    for name, _, _ in files:
+        path = Path(name)
         total.update(f"{path.relative_to(chart)}\0".encode())
         total.update(path.read_bytes())
         total.update(b"\0")

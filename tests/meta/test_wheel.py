@@ -65,7 +65,7 @@ def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def check(folder: Path, values: str, *arguments: str, program: str = PROGRAM) -> subprocess.CompletedProcess[str]:
     """Run a program in the folder that sees the wheel and what the wheel depends on, and no other module of ours."""
     (folder / "my-values.yaml").write_text(values, encoding="utf-8")
-    environment = {"PATH": os.environ["PATH"]}
+    environment = {name: os.environ[name] for name in ("PATH", "HARNESS_CACHE") if name in os.environ}
     command = [sys.executable, "-I", "-c", program, str(folder / "site"), *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 

@@ -103,6 +103,7 @@ def test_a_route_leads_to_the_pool_where_there_is_one() -> None:
 def test_the_notes_say_where_the_server_is_reached_from_outside() -> None:
     values = {"ingress": {"enabled": True, "hosts": {"a.example": {"tlsSecret": "s"}}}, "server": {"rootPath": "/llm"}}
     assert "outside     https://a.example/llm/v1" in helm.notes(values)
+    assert "the-gateways-host/v1" in helm.notes(GATEWAY)
     assert "outside" not in helm.notes({})
 
 
@@ -181,6 +182,31 @@ def test_the_test_reads_keys_and_authority_from_their_secrets() -> None:
     for name in ("api-keys", "tls"):
         assert pod.at("spec", "containers", "test", "volumeMounts", f"/etc/vllm/{name}")["readOnly"] is True
     assert objects({}).one("Pod").lacks("spec", "volumes")
+
+
+def test_the_test_runs_where_and_as_the_servers_do_and_is_small() -> None:
+    values = {
+        "image": {"pullPolicy": "Always"},
+        "imagePullSecrets": [{"name": "registry"}],
+        "nodeSelector": {"pool": "models"},
+        "tolerations": [{"key": "models", "operator": "Exists"}],
+        "serviceAccount": {"name": "server"},
+    }
+    found = objects(values)
+    pod, server = found.one("Pod").at("spec"), found.one("Deployment").at(*POD)
+    same = ("imagePullSecrets", "nodeSelector", "tolerations", "serviceAccountName", "securityContext")
+    assert {key: pod[key] for key in same} == {key: server[key] for key in same}
+    (test,) = pod["containers"]
+    (vllm,) = [item for item in server["containers"] if item["name"] == "vllm"]
+    for key in ("image", "imagePullPolicy", "securityContext", "terminationMessagePolicy"):
+        assert test[key] == vllm[key], key
+    assert test["imagePullPolicy"] == "Always"
+    assert pod["restartPolicy"] == "Never"
+    assert set(test["resources"]["requests"]) == {"cpu", "memory"}
+    assert test["resources"]["limits"]["memory"].endswith("Mi")
+    (near,) = pod["affinity"]["podAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert near["podAffinityTerm"]["topologyKey"] == "kubernetes.io/hostname"
+    assert near["podAffinityTerm"]["labelSelector"]["matchLabels"] == LABELS
 
 
 # -- kinds of model

@@ -32,7 +32,8 @@ def server(pod: Pod) -> dict[str, Any]:
 
 
 def test_one_node_is_a_deployment_and_several_are_a_leader_worker_set() -> None:
-    assert {item.kind for item in helm.render({}).objects.servers()} == {"Deployment"}
+    for parallelism in ({}, {"tensor": 2, "pipeline": 2, "data": 2}):
+        assert {item.kind for item in helm.render({"parallelism": parallelism}).objects.servers()} == {"Deployment"}
     found = group(replicas=3).one("LeaderWorkerSet")
     assert {item.kind for item in group().servers()} == {"LeaderWorkerSet"}
     assert found.at("spec", "replicas") == 3

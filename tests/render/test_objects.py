@@ -161,6 +161,25 @@ def test_the_notes_hold_a_first_request_that_the_server_understands() -> None:
     assert "Authorization" not in text
 
 
+def test_the_notes_lead_from_the_start_to_an_answer() -> None:
+    text = helm.notes({})
+    steps = [
+        "Watch it start:",
+        "rollout status deployment/test",
+        "Ask it, from two terminals:",
+        "port-forward",
+        "curl ",
+    ]
+    places = [text.index(step) for step in steps]
+    assert places == sorted(places)
+
+
+def test_the_notes_name_the_checks_that_are_off() -> None:
+    disabled = {"serviceType": True, "imageTag": False}
+    assert "checks      switched off: serviceType \n" in helm.notes({"checks": {"disabled": disabled}})
+    assert "switched off" not in helm.notes({})
+
+
 def test_the_notes_say_what_was_never_run() -> None:
     assert "untested    accelerator.type tpu" in helm.notes({"accelerator": {"type": "tpu"}})
     assert "untested" not in helm.notes({})

@@ -147,9 +147,16 @@ def test_keda_asks_for_the_queue_of_this_release_or_what_it_is_told() -> None:
             "activationThreshold": "0",
         },
     }
-    own = {**keda, "query": "sum(gateway_queue)", "minReplicas": 0, "activation": 0.5}
+    own = {
+        **keda,
+        "serverAddress": "https://metrics.example/?a=b #c",
+        "query": 'sum(queue{a="b: c"}) # of all',
+        "minReplicas": 0,
+        "activation": 0.5,
+    }
     told = helm.render({"autoscaling": {"keda": own}}).objects.one("ScaledObject")
-    assert told.at("spec", "triggers", 0, "metadata", "query") == "sum(gateway_queue)"
+    assert told.at("spec", "triggers", 0, "metadata", "query") == own["query"]
+    assert told.at("spec", "triggers", 0, "metadata", "serverAddress") == own["serverAddress"]
     assert told.at("spec", "triggers", 0, "metadata", "activationThreshold") == "0.5"
     assert told.at("spec", "minReplicaCount") == 0
 

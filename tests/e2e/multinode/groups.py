@@ -26,7 +26,7 @@ def group_values(uri: str) -> dict[str, Any]:
     return {
         "model": {"uri": uri, "name": MODEL},
         "parallelism": {"nodes": NODES, "tensor": 2},
-        # shared embeddings are compiled even with enforce-eager, which the image that is built here can't
+        # shared embeddings are compiled even with enforce-eager, which takes a compiler's time at each start
         "engine": {"env": {"TORCHDYNAMO_DISABLE": "1"}},
         "drain": {"delaySeconds": 8, "timeoutSeconds": 60},
         "topologySpreadConstraints": [spread],
