@@ -23,6 +23,7 @@ SOURCE: dict[str, Any] = go_yaml.load((CHART / "values.schema.yaml").read_text(e
 
 #: Values that bring every object and optional part into the render, so that no empty key goes unread.
 EVERYTHING: dict[str, Any] = {
+    "accelerator": {"type": "cpu"},
     "metrics": {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}},
     "autoscaling": {"hpa": {"enabled": True}, "keda": {"enabled": True, "serverAddress": "http://prometheus"}},
     "cache": {"model": {"type": "claim", "size": "1Gi", "accessModes": ["ReadWriteMany"]}},

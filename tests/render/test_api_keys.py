@@ -38,6 +38,10 @@ def test_one_key_is_in_the_environment_and_needs_no_container() -> None:
     assert "--config" not in manifest.at(*SERVER, "args")
 
 
+def test_keys_taken_away_are_no_keys() -> None:
+    assert helm.render({"server": {"apiKey": {"keys": None}}}).text == render().text
+
+
 def test_several_keys_reach_the_server_in_a_file_in_memory_that_only_it_can_read() -> None:
     manifest = deployment("new", "old")
     arguments = manifest.at(*SERVER, "args")

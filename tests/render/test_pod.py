@@ -189,6 +189,10 @@ def test_raw_arguments_come_last_and_as_they_are() -> None:
     assert arguments({"engine": {"extraArgs": raw}})[-3:] == ["--new-flag", "a=b", "1048576"]
 
 
+def test_dashes_alone_are_no_beginning_of_a_flag_that_the_chart_sets() -> None:
+    assert arguments({"engine": {"extraArgs": ["-", "--"]}})[-2:] == ["-", "--"]
+
+
 @pytest.mark.parametrize(
     ("limit", "engine", "data", "expected"),
     [

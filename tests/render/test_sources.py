@@ -68,6 +68,7 @@ def test_a_model_in_s3_is_streamed_with_the_keys_of_a_secret() -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         assert found[name] == secret("storage", name)
     assert manifest.lacks(*POD, "initContainers")
+    assert manifest.lacks(*SERVER, "volumeMounts", "/etc/vllm/google/model")
 
 
 def test_a_model_in_googles_storage_is_streamed_with_a_mounted_key_file() -> None:

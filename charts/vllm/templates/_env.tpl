@@ -48,7 +48,7 @@
   {{- /* vLLM would pin its threads to the first cores it sees, the same ones for every server of a node. */ -}}
   {{- $_ := set $env "VLLM_CPU_OMP_THREADS_BIND" "nobind" -}}
   {{- $_ := set $env "OMP_NUM_THREADS" (include "vllm.cpuThreads" .) -}}
-  {{- $given := .Values.engine.env | default dict -}}
+  {{- $given := .Values.engine.env -}}
   {{- if and (hasKey $given "VLLM_CPU_OMP_THREADS_BIND") (ne (toString $given.VLLM_CPU_OMP_THREADS_BIND) "nobind") -}}
   {{- /* Threads that the user pins are counted by vLLM. */ -}}
   {{- $_ := unset $env "OMP_NUM_THREADS" -}}

@@ -15,7 +15,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- if .Values.server.apiKey.keys -}}
 {{- $volumes = append $volumes (merge (dict "name" "api-keys") (include "vllm.apiKeysVolume" . | fromJson)) -}}
 {{- end -}}
-{{- with (.Values.server.tls | default dict).caKey -}}
+{{- with (.Values.server.tls).caKey -}}
 {{- $items := list (dict "key" . "path" "ca.crt") -}}
 {{- $volumes = append $volumes (dict "name" "tls" "secret" (dict "secretName" $.Values.server.tls.existingSecret "items" $items)) -}}
 {{- end -}}
