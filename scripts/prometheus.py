@@ -42,11 +42,11 @@ class Prometheus:
     """
 
     def __init__(self, url: str) -> None:
-        self._client = httpx.Client(base_url=f"{url}/api/v1", timeout=30)
+        self._url = url
 
     def ask(self, path: str, **parameters: str | float) -> Any:
         """The `data` of an answer; raises UserError with Prometheus' own words where it refuses."""
-        answer = self._client.get(path, params=parameters).json()
+        answer = httpx.get(f"{self._url}/api/v1/{path}", params=parameters, timeout=30).json()
         if answer["status"] != "success":
             raise UserError(f"Prometheus refuses {parameters or path}: {answer['error']}")
         return answer["data"]

@@ -51,8 +51,8 @@ def test_neither_prompts_nor_probes_nor_scrapes_are_logged(quiet: Release, asked
     assert [line for line in lines if "/v1/chat/completions" in line], "requests are logged"
     word, _ = asked
     assert not [line for line in lines if word in line]
-    assert not [line for line in lines if "/health" in line and "GET" in line]
-    assert not [line for line in lines if "GET /metrics" in line]
+    # a request is logged as GET /path; what a server lists at its start has another form
+    assert not [line for line in lines if "GET /health" in line or "GET /metrics" in line]
 
 
 def test_the_collector_receives_a_span_that_continues_the_clients_trace(
