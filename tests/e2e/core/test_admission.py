@@ -22,6 +22,7 @@ OPERATOR_GROUPS = {
     "keda.sh",
     "gateway.networking.k8s.io",
     "inference.networking.k8s.io",
+    "leaderworkerset.x-k8s.io",
 }
 NAMESPACE = "vllm-admission"
 
@@ -36,10 +37,20 @@ def namespace(kube_cluster: Cluster) -> Iterator[Release]:
     cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 
+def _pod_templates(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The pods that a Deployment or a LeaderWorkerSet makes."""
+    if body["kind"] == "LeaderWorkerSet":
+        group = body["spec"]["leaderWorkerTemplate"]
+        return [group["leaderTemplate"], group["workerTemplate"]]
+    return [body["spec"]["template"]] if body["kind"] == "Deployment" else []
+
+
 def test_the_api_server_admits_every_object(value_set: ValueSet, namespace: Release) -> None:
     served = {line.split("/")[0] for line in cluster.kubectl("api-versions").split()}
     objects: list[dict[str, Any]] = []
+    templates: list[dict[str, Any]] = []
     for manifest in helm.render(value_set.path).objects:
+        templates += _pod_templates(manifest.body)
         group = manifest.body["apiVersion"].rpartition("/")[0]
         if group and group not in served:
             assert group in OPERATOR_GROUPS, f"{manifest.kind}: no group {group} on this cluster"
@@ -48,12 +59,10 @@ def test_the_api_server_admits_every_object(value_set: ValueSet, namespace: Rele
         body["metadata"]["namespace"] = namespace.namespace
         objects.append(body)
     assert objects
-    # a pod's admission warnings and refusals come with the Deployment's own pod, so submit that, too
-    for workload in [o for o in objects if o["kind"] == "Deployment"]:
-        spec = workload["spec"]["template"]
-        objects.append(
-            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", **spec["metadata"]}, "spec": spec["spec"]}
-        )
+    # a pod's admission warnings and refusals come with the pod itself, so submit that, too
+    for number, template in enumerate(templates):
+        meta = {"name": f"p{number}", **template["metadata"]}
+        objects.append({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"]})
     command = ["kubectl", f"--kubeconfig={cluster.KUBECONFIG}", "apply", "--server-side", "--dry-run=server"]
     done = subprocess.run(
         [*command, f"--namespace={namespace.namespace}", "--filename=-"],
