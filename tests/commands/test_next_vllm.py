@@ -86,7 +86,7 @@ def test_dump_schema_readme_and_manifests_are_those_of_the_next_version(upgraded
 
 
 def test_the_copy_keeps_what_the_flags_must(upgraded: tuple[Path, str]) -> None:
-    environment = os.environ | {"PYTHONPATH": "", "HARNESS_CACHE": ""}
+    environment = os.environ | {"PYTHONPATH": ""}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/contract/test_flags.py"]
     done = subprocess.run(command, cwd=upgraded[0], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
