@@ -12,7 +12,7 @@ from scripts import preload
 from scripts.release import Release
 
 #: Fetches the model where the nodes don't have it.
-DOWNLOAD = "from huggingface_hub import snapshot_download; snapshot_download({!r}, local_dir='/work/source')"
+DOWNLOAD = "from huggingface_hub import snapshot_download; snapshot_download({!r}, local_dir='/claim/source')"
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def workbench() -> Iterator[Workbench]:
             bench.run("python3", "-c", DOWNLOAD.format(cpu_model()))
         bench.run("mkdir", "/claim/models")
         program = Path(__file__).with_name("models.py").read_text(encoding="utf-8")
-        bench.run("python3", "-", "/source" if uri else "/work/source", "/claim/models", stdin=program)
+        bench.run("python3", "-", "/source" if uri else "/claim/source", "/claim/models", stdin=program)
         yield bench
     finally:
         bench.remove(*everything)
