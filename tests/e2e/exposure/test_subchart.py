@@ -48,7 +48,7 @@ embedding:
     copyFrom: /claim/models/smollm2
   engine:
     args:
-      dtype: bfloat16
+      dtype: float32
       enforce-eager: true
       max-model-len: 2048
       runner: pooling
