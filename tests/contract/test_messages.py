@@ -60,6 +60,7 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
     "imageTag": [
         ({"image": {"tag": "latest"}}, ("docker.io/vllm/vllm-openai:latest", "leave image.tag out")),
         ({"podSpec": {"containers": [{"name": "vllm", "image": "mine:latest"}]}}, ("image is mine:latest",)),
+        ({"podSpec": {"containers": [{"name": "vllm", "image": "r.example:5000/mine"}]}}, ("r.example:5000/mine",)),
         ({"image": {"tag": "0.32.0"}}, ("image.tag is 0.32.0", "set image.tag to v0.32.0")),
     ],
     "imageVolume": [
@@ -155,7 +156,7 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
         ),
         (
             {**GROUP, "distributed": {"workerPodSpec": {"terminationGracePeriodSeconds": 40}}},
-            ("terminationGracePeriodSeconds is 40", "up to 135 s"),
+            ("podSpec of a group has terminationGracePeriodSeconds 40", "up to 135 s"),
         ),
     ],
     "pythonPath": [
@@ -308,6 +309,7 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
             ("--po", "set server.port"),
             ("--tensor_parallel_size=2", "set parallelism.tensor"),
             ("-tp=2", "set parallelism.tensor"),
+            ("--no-enable-lora", "set model.lora.adapters"),
             ("-tp", "set parallelism.tensor"),
             ("-n2", "set parallelism.nodes"),
             ("--api-key", "server.apiKey.keys"),
@@ -316,7 +318,25 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
             ("--root_path=/a", "set server.rootPath"),
         ]
     ],
+    "serverPort": [
+        (
+            {"podSpec": {"containers": [{"name": "vllm", "args": ["/m", "--port=9"]}]}},
+            ("--port=9 among the server's arguments", "on 8000", "set server.port"),
+        ),
+        (
+            {"podSpec": {"containers": [{"name": "vllm", "args": ["/m", "--port", "80"]}]}},
+            ("--port 80 among", "on 8000"),
+        ),
+    ],
     "literalSecrets": [
+        (
+            {"podSpec": {"containers": [{"name": "vllm", "args": ["/m", "--api-key", "sk-1"]}]}},
+            ("args of container vllm: --api-key holds a secret", "set server.apiKey.keys"),
+        ),
+        (
+            {"podSpec": {"containers": [{"name": "vllm", "args": ["/m", "--hf-token=hf_1"]}]}},
+            ("--hf-token holds a secret", "set model.credentials"),
+        ),
         ({"engine": {"env": {"HF_TOKEN": "hf_x"}}}, ("engine.env.HF_TOKEN", "model.credentials")),
         (
             {"initContainers": {"get": {"image": "a:1", "env": [{"name": "GIT_TOKEN", "value": "x"}]}}},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import io
 import json
 import tarfile
@@ -12,7 +14,7 @@ from typing import Any
 import jsonschema
 import pytest
 from harness import custom_resources, go_yaml, helm
-from harness.helm import CHART
+from harness.helm import CHART, ROOT
 from harness.value_sets import ValueSet
 
 from scripts import schema as generator
@@ -88,6 +90,15 @@ def test_the_packaged_chart_holds_the_schema_and_the_readme_and_is_small(tmp_pat
     assert {"values.schema.json", "README.md"} < names
     assert "values.schema.yaml" not in names
     assert package.stat().st_size < 150_000
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "values").glob("*.yaml")))
+def test_what_helm_keeps_of_a_release_fits_its_secret_well(name: str) -> None:
+    # each of a release's ten kept revisions is a Secret, of which Kubernetes takes 1 MiB
+    arguments = ["install", "test", str(CHART), "--values", str(ROOT / "values" / f"{name}.yaml")]
+    release = json.loads(helm.run([*arguments, "--dry-run=client", "--output=json"]))
+    kept = base64.b64encode(gzip.compress(json.dumps(release, separators=(",", ":")).encode(), 9))
+    assert len(kept) < 200_000
 
 
 def test_a_type_of_kubernetes_is_named_by_the_end_of_its_name_if_that_is_enough() -> None:

@@ -42,6 +42,7 @@
   "missingApi"
   "engineArgs"
   "extraArgs"
+  "serverPort"
   "literalSecrets"
   "serviceType"
   "nodePort"
@@ -125,7 +126,7 @@ model.copyFrom is "{{ . }}", but nothing comes by oci://: leave it out.
 {{- /* vllm.check.imageTag: the server's image is named by a tag that exists and stays what it is. */ -}}
 {{- define "vllm.check.imageTag" -}}
 {{- with .server.image -}}
-{{- if hasSuffix ":latest" . -}}
+{{- if or (hasSuffix ":latest" .) (not (regexMatch "[:@]" (base .))) -}}
 The server's image is {{ . }}, which may be another vLLM tomorrow, with other flags: leave image.tag out, or set it to a version.
 {{- end -}}
 {{- end -}}
@@ -268,7 +269,7 @@ resources.limits.memory is {{ include "vllm.scalar" $limit }}, but the server ne
 {{- end -}}
 {{- range uniq $given -}}
 {{- if lt . (int64 $drain) -}}
-podSpec.terminationGracePeriodSeconds is {{ . }}, but the drain takes up to {{ $drain }} s (drain.delaySeconds + drain.timeoutSeconds): leave it out, it is computed, or shorten the drain.
+{{ if include "vllm.group" $ }}The podSpec of a group has terminationGracePeriodSeconds {{ . }}{{ else }}podSpec.terminationGracePeriodSeconds is {{ . }}{{ end }}, but the drain takes up to {{ $drain }} s (drain.delaySeconds + drain.timeoutSeconds): leave it out, it is computed, or shorten the drain.
 {{ end -}}
 {{- end -}}
 {{- end -}}
@@ -484,6 +485,7 @@ engine.args.{{ $name }} is no flag of vLLM: write the flag as vllm serve --help=
 {{- range $argument := .Values.engine.extraArgs -}}
 {{- $argument = include "vllm.scalar" $argument -}}
 {{- $long := $argument | splitList "=" | first | splitList "." | first | replace "_" "-" -}}
+{{- $long = regexReplaceAll "^--no-" $long "--" | replace "--disable-" "--enable-" -}}
 {{- $short := regexFind "^-[a-z]+" $argument | trimPrefix "-" -}}
 {{- $hit := "" -}}
 {{- range $flag := keys $flags.owned | sortAlpha -}}
@@ -502,6 +504,20 @@ engine.extraArgs has "{{ $argument }}", which the chart sets as --{{ . }}: {{ in
 {{- end -}}
 {{- end -}}
 
+{{- /* vllm.check.serverPort: the server listens where probes, Service and monitors look for it, also where podSpec has arguments of its own. */ -}}
+{{- define "vllm.check.serverPort" -}}
+{{- $port := include "vllm.scalar" .Values.server.port -}}
+{{- $args := .server.args -}}
+{{- range .Values.engine.extraArgs -}}
+{{- $args = without $args (include "vllm.scalar" .) -}}
+{{- end -}}
+{{- range regexFindAll "--port[= ][0-9]+" (join " " $args) -1 -}}
+{{- if not (hasSuffix (printf "port%s" $port) (regexReplaceAll "[= ]" . "")) -}}
+podSpec has {{ . }} among the server's arguments, but probes, Service and monitors look for it on {{ $port }}: set server.port instead.
+{{ end -}}
+{{- end -}}
+{{- end -}}
+
 {{- /* vllm.check.literalSecrets: secrets come from Secrets, not from values. */ -}}
 {{- define "vllm.check.literalSecrets" -}}
 {{- $containers := list -}}
@@ -509,6 +525,9 @@ engine.extraArgs has "{{ $argument }}", which the chart sets as --{{ . }}: {{ in
 {{- $containers = concat $containers (.initContainers | default list) (.containers | default list) -}}
 {{- end -}}
 {{- range $container := uniq $containers -}}
+{{- range regexFindAll "--(api-key|hf-token)[= ][^ $]" (join " " $container.args) -1 -}}
+args of container {{ $container.name }}: {{ regexFind "--[a-z-]+" . }} holds a secret in plain text: {{ contains "api" . | ternary "set server.apiKey.keys" "set model.credentials" }}.
+{{ end -}}
 {{- range $container.env -}}
 {{- if and .value (regexMatch "(^|_)(TOKEN|PASSWORD|SECRET|API_KEY|ACCESS_KEY)$" .name) -}}
 {{- if and (eq $container.name "vllm") (hasKey ($.Values.engine.env | default dict) .name) }}engine.env.{{ else }}env of container {{ $container.name }}: {{ end -}}

@@ -23,12 +23,23 @@ true
 {{- mul (include "vllm.progressDeadline" . | int64) (include "vllm.maxReplicas" . | int64 | max 1) -}}
 {{- end -}}
 
-{{- /* vllm.strategy: the Deployment's strategy. A surge needs free devices, and claims that two nodes can mount. */ -}}
+{{- /* vllm.strategy: the Deployment's strategy, the user's with what it leaves open. A surge needs free devices, and claims that two nodes can mount; without one a server must go first. */ -}}
 {{- define "vllm.strategy" -}}
+{{- $strategy := deepCopy (.Values.strategy | default dict) -}}
+{{- if ne ($strategy.type | default "") "Recreate" -}}
+{{- $rolling := $strategy.rollingUpdate | default dict -}}
+{{- if not (hasKey $rolling "maxSurge") -}}
 {{- $alone := include "vllm.singleNodeCaches" . | fromJsonArray -}}
 {{- $surge := and (include "vllm.devices" . | int64 | eq 0) (not $alone) -}}
-{{- $rolling := dict "maxSurge" ($surge | ternary "25%" 0) "maxUnavailable" ($surge | ternary 0 1) -}}
-{{- .Values.strategy | default (dict "type" "RollingUpdate" "rollingUpdate" $rolling) | toYaml -}}
+{{- $_ := set $rolling "maxSurge" ($surge | ternary "25%" 0) -}}
+{{- end -}}
+{{- if not (hasKey $rolling "maxUnavailable") -}}
+{{- $_ := set $rolling "maxUnavailable" (has (include "vllm.scalar" $rolling.maxSurge) (list "0" "0%") | ternary 1 0) -}}
+{{- end -}}
+{{- $_ := set $strategy "type" "RollingUpdate" -}}
+{{- $_ := set $strategy "rollingUpdate" $rolling -}}
+{{- end -}}
+{{- toYaml $strategy -}}
 {{- end -}}
 
 {{- /* vllm.maxUnavailablePods: the pods that may be gone by evictions. With one pod its whole group goes, so in groups each server but one counts all of its pods. */ -}}
