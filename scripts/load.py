@@ -65,6 +65,10 @@ class Report:
         """What went wrong, when, in which mode."""
         return [f"{o.started:.1f} s, {o.mode}: {o.failure}" for o in self.requests(mode) if o.failure]
 
+    def cut(self) -> list[Outcome]:
+        """Requests that were taken and lost: their answer had begun, or was an error of the server's own."""
+        return [o for o in self.outcomes if o.failure and (o.first_token or "status 500" in o.failure)]
+
     def __str__(self) -> str:
         """One line for people."""
         counts = ", ".join(
