@@ -22,10 +22,8 @@
 {{- end -}}
 {{- $surge := include "vllm.share" (list (dig "maxSurge" "25%" $rolling) $servers 99) | int64 -}}
 {{- $gone := include "vllm.share" (list (dig "maxUnavailable" "25%" $rolling) $servers 0) | int64 -}}
-{{- if and (eq $surge 0) (eq $gone 0) -}}
-{{- $gone = 1 -}}
-{{- end -}}
-{{- if or $recreate (ge $gone $servers) -}}
+{{- /* Where both are none, Kubernetes takes one away. */ -}}
+{{- if or $recreate (ge (max $gone (eq $surge 0 | ternary 1 0)) $servers) -}}
 true
 {{- end -}}
 {{- end -}}
