@@ -25,7 +25,7 @@ class Stream:
 
     Attributes:
         mode: what it does with its connections.
-        max_tokens: length of the answers.
+        max_tokens: length of the answers, which don't end before it.
         pause: seconds between an answer and the next question.
     """
 
@@ -64,6 +64,10 @@ class Report:
     def failures(self, mode: Mode | None = None) -> list[str]:
         """What went wrong, when, in which mode."""
         return [f"{o.started:.1f} s, {o.mode}: {o.failure}" for o in self.requests(mode) if o.failure]
+
+    def cut(self) -> list[Outcome]:
+        """Requests that were taken and lost: their answer had begun, or was an error of the server's own."""
+        return [o for o in self.outcomes if o.failure and (o.first_token or "status 500" in o.failure)]
 
     def __str__(self) -> str:
         """One line for people."""
@@ -109,7 +113,7 @@ class Load:
         self._threads = [threading.Thread(target=self._ask_on, args=(stream,), daemon=True) for stream in streams]
 
     def start(self) -> None:
-        """Let all clients ask, and return when the first of them was answered."""
+        """Let all clients ask, and return when the first of them hears an answer begin."""
         for thread in self._threads:
             thread.start()
         if not self._answered.wait(_TIMEOUT_SECONDS):
@@ -132,8 +136,6 @@ class Load:
                         outcome = self._ask(fresh, stream)
                 with self._lock:
                     self.report.outcomes.append(outcome)
-                if not outcome.failure:
-                    self._answered.set()
                 # a server that refuses must not be asked a thousand times a second
                 self._stop.wait(max(stream.pause, 0.2 if outcome.failure else 0))
 
@@ -156,6 +158,7 @@ class Load:
         with self._lock:
             self.report.gap = max(self.report.gap, now - self._received)
             self._received = now
+        self._answered.set()
 
     def _pieces(self, client: httpx.Client, max_tokens: int) -> Iterator[str]:
         """The pieces of an answer.
@@ -167,6 +170,7 @@ class Load:
             "model": self._model,
             "messages": [{"role": "user", "content": f"Tell me a story of {max_tokens} words."}],
             "max_tokens": max_tokens,
+            "ignore_eos": True,
             "stream": True,
         }
         finished = done = False

@@ -24,7 +24,7 @@ from scripts.release import NODE_PORT_VALUES, Release
 
 DELAY_SECONDS = 8  # shorter than the chart's default, as no load balancer has to learn of a change here
 FILES = [ROOT / "values" / "cpu.yaml"]
-_ROWS: list[dict[str, Any]] = []
+_ROWS: dict[str, list[dict[str, Any]]] = {}  # by stage
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,15 +43,14 @@ def pytest_runtest_makereport() -> Generator[None, TestReport, TestReport]:
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """Print what was measured, and keep it as JSON."""
-    if not _ROWS:
-        return
-    terminalreporter.section("measured")
-    for row in _ROWS:
-        terminalreporter.line("  ".join(f"{key}: {value}" for key, value in row.items()))
+    """Print what was measured, and keep it as JSON, a file for each stage."""
     folder = Path(os.environ.get("VLLM_CHART_REPORTS") or CACHE / "reports")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "measured.json").write_text(json.dumps(_ROWS, indent=1))
+    for stage, rows in _ROWS.items():
+        terminalreporter.section(f"measured: {stage}")
+        for row in rows:
+            terminalreporter.line("  ".join(f"{key}: {value}" for key, value in row.items()))
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"measured-{stage}.json").write_text(json.dumps(rows, indent=1))
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +58,8 @@ def record() -> Callable[..., None]:
     """Adds a row to the table: what happened, under which load, what its clients saw, and further numbers."""
 
     def add(event: str, report: Report | None = None, **numbers: object) -> None:
-        _ROWS.append({"event": event} | ({"clients": str(report)} if report else {}) | numbers)
+        stage = Path(os.environ["PYTEST_CURRENT_TEST"].split("::")[0]).parent.name
+        _ROWS.setdefault(stage, []).append({"event": event} | ({"clients": str(report)} if report else {}) | numbers)
 
     return add
 

@@ -16,11 +16,13 @@ class Ends:
 
     Attributes:
         exit_codes: of each pod's server, by the pod's name.
+        deleted: clock time at which each pod was told to go.
         gone: clock time at which each pod was gone.
     """
 
     def __init__(self, kubeconfig: str, release: Release) -> None:
         self.exit_codes: dict[str, int] = {}
+        self.deleted: dict[str, float] = {}
         self.gone: dict[str, float] = {}
         self._core = client.CoreV1Api(config.new_client_from_config(kubeconfig))
         self._release = release
@@ -49,6 +51,8 @@ class Ends:
         pods = self._core.list_namespaced_pod
         for event in self._watch.stream(pods, self._release.namespace, label_selector=selector):
             pod = event["object"]
+            if pod.metadata.deletion_timestamp:
+                self.deleted.setdefault(pod.metadata.name, time.monotonic())
             for status in pod.status.container_statuses or []:
                 ended = status.state.terminated
                 if ended and ended.started_at:  # one that was deleted before it ran has a made-up exit code

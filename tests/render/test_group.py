@@ -221,5 +221,5 @@ def test_the_notes_speak_of_groups() -> None:
     assert "count groups of 2 pods with 2 \u00d7 nvidia.com/gpu" in text
     assert "wait leaderworkerset/test --for condition=Available" in text
     assert "rollout status" not in text
-    assert "nothing answers during a rollout" not in text
-    assert "nothing answers during a rollout" in helm.notes(GROUP)
+    assert "and nothing answers for as long as one takes" not in text
+    assert "and nothing answers for as long as one takes" in helm.notes(GROUP)

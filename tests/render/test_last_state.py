@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import logging
 import multiprocessing.process
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -104,3 +106,19 @@ def test_a_machine_without_the_file_shows_the_error_as_ever(
     module.watch_end(show=lambda *error: shown.append(error))
     _end(ValueError("mine"))
     assert shown
+
+
+@pytest.mark.parametrize("process", [1, 7])
+def test_a_stop_ends_the_first_process_while_it_imports_what_catches_any_exception(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, process: int
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "getpid", lambda: process)
+    monkeypatch.setattr(os, "_exit", ended.append)
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        module.end_on_term()
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended == ([143] if process == 1 else [])

@@ -6,7 +6,8 @@ import asyncio
 import importlib.util
 import json
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -20,7 +21,7 @@ Make = Callable[..., Any]
 
 
 class Registry:
-    """vLLM's metrics: engine to metric to value."""
+    """The metrics of one process: engine to metric to value."""
 
     def __init__(self) -> None:
         self.engines: dict[str, dict[str, float]] = {"0": {}}
@@ -40,12 +41,41 @@ def registry() -> Registry:
     return Registry()
 
 
+Row = tuple[str, float, float, int]
+
+
+class Shared:
+    """The files in which several API servers keep their gauges; each line is what prometheus_client reads of one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def report(self, server: int, time: float, **running: float) -> None:
+        """Write what engines reported to a server at a time: how many requests each runs."""
+        keys = [["num_requests_running", RUNNING, {"engine": engine}, "Help."] for engine in running]
+        rows = [(json.dumps(key), value, time, 8) for key, value in zip(keys, running.values(), strict=True)]
+        (self.folder / f"gauge_mostrecent_{server}.db").write_text(json.dumps(rows))
+
+    @staticmethod
+    def read_all_values_from_file(file: Path) -> Iterator[Row]:
+        """As prometheus_client's MmapedDict does."""
+        return (tuple(row) for row in json.loads(file.read_text()))
+
+
+@pytest.fixture
+def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shared:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    return Shared(tmp_path)
+
+
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: Registry) -> ModuleType:
     """The middleware's module in a folder of its own, so that settings.json can lie beside it."""
     source = tmp_path / "vllm_lifecycle.py"
     source.write_text((FILES / source.name).read_text(encoding="utf-8"))
     monkeypatch.setitem(sys.modules, "prometheus_client", SimpleNamespace(REGISTRY=registry))
+    monkeypatch.setitem(sys.modules, "prometheus_client.mmap_dict", SimpleNamespace(MmapedDict=Shared))
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
     spec = importlib.util.spec_from_file_location("vllm_lifecycle", source)
     assert spec
     assert spec.loader
@@ -53,6 +83,8 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: Registry) 
     spec.loader.exec_module(loaded)
     monkeypatch.setattr(loaded, "WORD", tmp_path / "drain")
     monkeypatch.setattr(loaded, "TERMINATION_LOG", tmp_path / "termination-log")
+    loaded.real_age = loaded.age  # type: ignore[attr-defined]
+    monkeypatch.setattr(loaded, "age", lambda: 0)
     return loaded
 
 
@@ -87,11 +119,15 @@ def make(module: ModuleType, tmp_path: Path) -> Make:
     return lifecycle
 
 
-async def _exchange(lifecycle: Any, path: str, method: str = "GET") -> list[dict[str, Any]]:
+async def _exchange(lifecycle: Any, path: str, method: str = "GET", pieces: int = 1) -> list[dict[str, Any]]:
+    """What the server sends; the body of the request comes in pieces."""
     sent: list[dict[str, Any]] = []
+    left = pieces
 
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b""}
+        nonlocal left
+        left -= 1
+        return {"type": "http.request", "body": b"", "more_body": left > 0}
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
@@ -213,7 +249,7 @@ def test_a_word_of_the_container_before_is_forgotten(make: Make, module: ModuleT
     assert not module.WORD.exists()
 
 
-WARMUP = {"path": "/v1/chat/completions", "body": {"model": "m", "messages": []}}
+WARMUP = {"path": "/v1/chat/completions", "body": {"model": "m", "messages": []}, "startSeconds": 1800}
 
 
 @pytest.mark.parametrize("keys", [None, ["first", "second"]])
@@ -256,6 +292,33 @@ def test_a_warm_up_that_raises_ends_the_start_too(make: Make) -> None:
     message = asyncio.run(_start(make(application, warmup=WARMUP), application))
     assert message["type"] == "lifespan.startup.failed"
     assert "no engine" in message["message"]
+
+
+class Silent(Application):
+    """An application that takes requests and never answers."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await asyncio.Event().wait()
+        await super().__call__(scope, receive, send)
+
+
+def test_a_warm_up_that_hangs_ends_before_the_startup_probe_does(
+    make: Make, module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "age", lambda: 1789)  # of the 1800 seconds that the probe gives
+    application = Silent()
+    message = asyncio.run(asyncio.wait_for(_start(make(application, warmup=WARMUP), application), 30))
+    assert message["type"] == "lifespan.startup.failed"
+    reason = "Warm-up failed: POST /v1/chat/completions wasn't answered in the 1 s that the start had left"
+    assert message["message"] == module.TERMINATION_LOG.read_text() == reason
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the age is read in /proc")
+def test_the_age_of_a_container_is_that_of_its_first_process(module: ModuleType) -> None:
+    age = module.real_age()
+    assert 0 < age < time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert module.real_age() > age
 
 
 RUNNING, COUNT, CACHE = (
@@ -307,6 +370,35 @@ def test_one_stalled_engine_is_seen_beside_one_that_moves(make: Make, registry: 
     assert found == [False] * 5 + [True] * 2
 
 
+def test_what_an_engine_reports_to_any_of_several_servers_is_a_step(make: Make, shared: Shared) -> None:
+    """It reports each step to one of them: for the others it runs what it last ran for them."""
+    lifecycle = make(Application(), stallTimeoutSeconds=5)
+    shared.report(1, 100, engine0=1)
+    for step in range(20):
+        shared.report(2, 101 + step, engine0=1)
+        assert not _looks(lifecycle, 1, unanswered=1)
+    shared.report(2, 200, engine0=0)
+    assert not _looks(lifecycle, 50), "an idle engine is not stalled"
+    assert _looks(lifecycle, 6, unanswered=1)
+
+
+def test_an_engine_that_reports_to_none_of_several_servers_is_stalled(make: Make, shared: Shared) -> None:
+    lifecycle = make(Application(), stallTimeoutSeconds=5)
+    shared.report(1, 100, engine0=0, engine1=1)
+    found = []
+    for step in range(7):
+        shared.report(2, 101 + step, engine0=1)
+        found.append(_looks(lifecycle, 1))
+    assert found == [False] * 5 + [True] * 2
+
+
+def test_several_servers_before_their_engine_has_reported_anything(make: Make, shared: Shared) -> None:
+    lifecycle = make(Application(), stallTimeoutSeconds=5)
+    shared.report(1, 0, engine0=0)
+    assert not _looks(lifecycle, 50)
+    assert _looks(lifecycle, 6, unanswered=1)
+
+
 def test_a_timeout_of_zero_never_finds_a_stall(make: Make, registry: Registry) -> None:
     registry.engines["0"] = {RUNNING: 2, COUNT: 10}
     assert not _looks(make(Application(), stallTimeoutSeconds=0), 1000)
@@ -316,20 +408,47 @@ def test_requests_wait_until_the_first_byte_of_their_answer(make: Make) -> None:
     waiting: list[int] = []
 
     class Slow(Application):
-        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def __call__(self, _: Any, receive: Any, send: Any) -> None:
+            message = await receive()
+            while message.get("more_body"):
+                waiting.append(lifecycle.unanswered)
+                message = await receive()
             waiting.append(lifecycle.unanswered)
-            await super().__call__(scope, receive, send)
+            await send({"type": "http.response.start", "status": 200, "headers": []})
             waiting.append(lifecycle.unanswered)
+            await send({"type": "http.response.body", "body": b"{", "more_body": True})
+            waiting.append(lifecycle.unanswered)
+            await send({"type": "http.response.body", "body": b"}"})
 
     lifecycle = make(Slow())
     asyncio.run(_exchange(lifecycle, "/v1/completions", "POST"))
+    assert waiting == [1, 1, 0]
+    waiting.clear()
     asyncio.run(_exchange(lifecycle, "/v1/models"))
-    assert waiting == [1, 0, 0, 0]
+    assert waiting == [0, 0, 0]
+    waiting.clear()
+    asyncio.run(_exchange(lifecycle, "/v1/completions", "POST", pieces=3))
+    assert waiting == [0, 0, 1, 1, 0], "a client that hasn't sent all of its request waits for nothing"
+    assert lifecycle.unanswered == 0
+
+
+def test_a_request_that_is_answered_before_its_body_came_never_waits(make: Make) -> None:
+    class Refusing(Application):
+        async def __call__(self, _: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 401, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            await receive()
+            assert lifecycle.unanswered == 0
+
+    lifecycle = make(Refusing())
+    asyncio.run(_exchange(lifecycle, "/v1/completions", "POST"))
+    assert lifecycle.unanswered == 0
 
 
 def test_a_request_that_fails_no_longer_waits(make: Make) -> None:
     class Broken(Application):
-        async def __call__(self, *_: Any) -> None:
+        async def __call__(self, _: Any, receive: Any, *__: Any) -> None:
+            await receive()
             raise ValueError(f"{lifecycle.unanswered} waits")
 
     lifecycle = make(Broken())
@@ -351,6 +470,7 @@ def test_the_chart_writes_the_settings(tmp_path: Path) -> None:
     assert chat["stallTimeoutSeconds"] == 0
     assert chat["warmup"]["path"] == "/v1/chat/completions"
     assert chat["warmup"]["body"]["model"] == "Qwen/Qwen3-0.6B"
+    assert chat["warmup"]["startSeconds"] == 1800
     own = _settings(tmp_path, {"warmup": {"enabled": True, "request": {"path": "/v1/x", "body": {"model": "adapter"}}}})
     assert own["warmup"]["path"] == "/v1/x"
     assert own["warmup"]["body"]["model"] == "adapter"

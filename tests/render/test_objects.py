@@ -120,6 +120,8 @@ def test_extra_objects_are_installed_with_their_templates_filled_in() -> None:
 
 # -- notes
 
+UNAVAILABLE_2 = {"rollingUpdate": {"maxUnavailable": 2}}
+
 
 def test_the_notes_show_the_derived_numbers() -> None:
     values = {
@@ -142,14 +144,36 @@ def test_the_notes_show_the_derived_numbers() -> None:
         ({}, True),
         ({"replicas": 2}, False),
         ({"accelerator": {"type": "cpu"}}, False),
+        ({"replicas": 2, "strategy": {"rollingUpdate": {"maxUnavailable": "99%"}}}, False),
+        ({"replicas": 2, "strategy": {"rollingUpdate": {"maxUnavailable": "100%"}}}, True),
+        ({"replicas": 3, "strategy": {"rollingUpdate": {"maxUnavailable": 3, "maxSurge": 1}}}, True),
+        ({"replicas": 3, "strategy": {"type": "Recreate"}}, True),
         ({"strategy": {"rollingUpdate": {"maxSurge": 1}}}, False),
+        ({"strategy": {"rollingUpdate": {"maxSurge": "1%"}}}, False),
         ({"accelerator": {"type": "cpu"}, "strategy": {"type": "Recreate"}}, True),
         ({"accelerator": {"type": "cpu"}, "strategy": {"rollingUpdate": {"maxSurge": "0%"}}}, True),
-        ({"accelerator": {"type": "cpu"}, "strategy": {"rollingUpdate": {"maxUnavailable": 1}}}, False),
+        ({"accelerator": {"type": "cpu"}, "strategy": {"rollingUpdate": {"maxUnavailable": 1}}}, True),
+        ({"accelerator": {"type": "cpu"}, "strategy": {"rollingUpdate": {"maxUnavailable": "50%"}}}, False),
+        ({"autoscaling": {"hpa": {"enabled": True, "minReplicas": 1, "maxReplicas": 4}}}, True),
+        ({"autoscaling": {"hpa": {"enabled": True, "minReplicas": 2, "maxReplicas": 4}}}, False),
+        ({"parallelism": {"nodes": 2, "tensor": 2}}, True),
+        ({"parallelism": {"nodes": 2, "tensor": 2}, "replicas": 2}, False),
+        ({"parallelism": {"nodes": 2, "tensor": 2}, "replicas": 2, "strategy": UNAVAILABLE_2}, True),
     ],
 )
 def test_the_notes_say_when_a_rollout_leaves_nobody_to_answer(values: dict[str, Any], gap: bool) -> None:
-    assert ("nothing answers during a rollout" in helm.notes(values)) is gap
+    assert ("and nothing answers for as long as one takes" in helm.notes(values)) is gap
+
+
+def test_the_notes_say_how_to_close_the_gap() -> None:
+    scaled = " ".join(helm.notes({"autoscaling": {"hpa": {"enabled": True}}}).split())
+    assert "set autoscaling.hpa.minReplicas to at least 2 and" in scaled
+    recreated = " ".join(helm.notes({"strategy": {"type": "Recreate"}}).split())
+    assert (
+        "set strategy.type to RollingUpdate, and with room for one more server set replicas to at least 2" in recreated
+    )
+    assert "maxUnavailable to 1, or maxSurge to 1 and maxUnavailable to 0 " in recreated
+    assert "maxSurge" not in helm.notes({"parallelism": {"nodes": 2, "tensor": 2}})
 
 
 def test_the_notes_hold_a_first_request_that_the_server_understands() -> None:

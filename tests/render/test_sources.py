@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import types
 from pathlib import Path
@@ -209,7 +211,11 @@ def fetch(monkeypatch: pytest.MonkeyPatch, *arguments: str, **modules: types.Sim
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)  # type: ignore[arg-type]
     monkeypatch.setattr(sys, "argv", ["-c", *arguments])
-    exec(compile(SOURCE, "fetch.py", "exec"), {"__name__": "__main__"})  # noqa: S102
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        exec(compile(SOURCE, "fetch.py", "exec"), {"__name__": "__main__"})  # noqa: S102
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def library(hub: Hub) -> types.SimpleNamespace:
@@ -253,6 +259,22 @@ def test_a_failed_fetch_says_what_and_why_in_one_line(tmp_path: Path, monkeypatc
     hub.error = OSError("401 Client Error\nat some line of the library")
     with pytest.raises(SystemExit, match=r"^hf://team/model can't be fetched: OSError: 401 Client Error$"):
         fetch(monkeypatch, "hf://team/model", "", "", huggingface_hub=library(hub))
+
+
+def test_a_fetch_ends_at_once_when_its_pod_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Endless(Hub):
+        def snapshot_download(self, *_: Any, **__: Any) -> str:
+            os.kill(os.getpid(), signal.SIGTERM)
+            pytest.fail("it fetches on")
+
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as the kernel does with process 1
+    try:
+        with pytest.raises(SystemExit) as ended:
+            fetch(monkeypatch, "hf://team/model", "", "", huggingface_hub=library(Endless(tmp_path, [])))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == 143
 
 
 class LocalEntryNotFoundError(FileNotFoundError):

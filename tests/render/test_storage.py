@@ -69,6 +69,7 @@ def test_compiled_code_is_kept_apart_by_image_model_and_device() -> None:
         {"model": {"uri": "hf://a/b"}},
         {"model": {"revision": "main"}},
         {"accelerator": {"type": "amd"}, "image": {"repository": "vllm/vllm-openai"}},
+        {"accelerator": {"resourceName": "nvidia.com/mig-3g.40gb"}},
     ]
     assert len({environment(values)["VLLM_CACHE_ROOT"] for values in different}) == len(different)
     same = [{}, {"replicas": 2}, {"engine": {"args": {"seed": 1}}}]

@@ -2,11 +2,13 @@
 
 An engine's error is thousands of lines above the last line of the log, which only says that there was one; and the
 first error, not the last, is the cause. vllm_lifecycle.py empties the file once the server is up.
+A TERM ends a server that doesn't know yet how to stop.
 """
 
 import logging
 import multiprocessing.process as processes
 import os
+import signal
 import sys
 
 TERMINATION_LOG = "/dev/termination-log"
@@ -60,5 +62,15 @@ def watch_end(show=sys.excepthook):
     sys.excepthook = ended
 
 
+def end_on_term():
+    """A TERM ends a server that is still far from its own handler, which the kernel would keep from process 1.
+
+    An exception wouldn't: libraries that are being imported catch any.
+    """
+    if os.getpid() == 1:
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
+
+
 watch_log()
 watch_end()
+end_on_term()

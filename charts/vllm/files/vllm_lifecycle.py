@@ -10,23 +10,28 @@ import asyncio
 import json
 import logging
 import os
+import time
 from contextlib import suppress
 from multiprocessing import parent_process
 from pathlib import Path
 
 from prometheus_client import REGISTRY
+from prometheus_client.mmap_dict import MmapedDict
 
 SETTINGS = Path(__file__).with_name("settings.json")
 WORD = Path("/tmp/drain")  # what prestop.py last said: "leaving", "close", then "refuse"
 TERMINATION_LOG = Path("/dev/termination-log")  # shown by `kubectl describe`
+MARGIN = 10  # seconds that a failed warm-up leaves of the time for a start
+RUNNING = "vllm:num_requests_running"
 # What an engine reports with each step. The first counts only steps that made a token, and a long prompt takes many.
-STEP = (
-    "vllm:iteration_tokens_total_count",
-    "vllm:kv_cache_usage_perc",
-    "vllm:num_requests_waiting",
-    "vllm:num_requests_running",
-)
+STEP = ("vllm:iteration_tokens_total_count", "vllm:kv_cache_usage_perc", "vllm:num_requests_waiting", RUNNING)
 logger = logging.getLogger("vllm.lifecycle")
+
+
+def age():
+    """Seconds since the container started."""
+    ticks = int(Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
 class Lifecycle:
@@ -51,20 +56,29 @@ class Lifecycle:
             await send({"type": "http.response.start", "status": 503, "headers": [(b"connection", b"close")]})
             await send({"type": "http.response.body", "body": reason})
             return
-        waits = scope["method"] == "POST"
-        self.unanswered += waits
+        asks = scope["method"] == "POST"
+        waits = False
+
+        async def whole():
+            nonlocal asks, waits
+            message = await receive()
+            # until then the server waits for the client
+            if asks and message["type"] == "http.request" and not message.get("more_body"):
+                asks, waits = False, True
+                self.unanswered += 1
+            return message
 
         async def watched(message):
-            nonlocal waits
+            nonlocal asks, waits
             if message["type"] == "http.response.start" and self.word:
                 message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
             elif message["type"] == "http.response.body":
                 self.unanswered -= waits
-                waits = False
+                asks = waits = False
             await send(message)
 
         try:
-            await self.app(scope, receive, watched)
+            await self.app(scope, whole, watched)
         finally:
             self.unanswered -= waits
 
@@ -95,9 +109,14 @@ class Lifecycle:
         if not self.warmup:
             return None
         path = self.warmup["path"]
+        # one that hangs ends before the startup probe ends the container, which would say no more than that it isn't up
+        seconds = max(1, self.warmup["startSeconds"] - age() - MARGIN)
         logger.info("Warm-up: POST %s", path)
         try:
-            status, answer = await self.ask(app, path, json.dumps(self.warmup["body"]).encode())
+            question = self.ask(app, path, json.dumps(self.warmup["body"]).encode())
+            status, answer = await asyncio.wait_for(question, seconds)
+        except TimeoutError:
+            return f"Warm-up failed: POST {path} wasn't answered in the {seconds:.0f} s that the start had left"
         except Exception as error:
             logger.exception("Warm-up")
             status, answer = 500, repr(error)
@@ -164,6 +183,26 @@ class Lifecycle:
                 logger.exception("Lifecycle")
 
 
+def last_steps():
+    """Engine to the requests that it runs, and to something that differs after each of its steps.
+
+    Of several API servers an engine reports each step to only one, and their metrics lie in files that they share: there
+    the last report counts, whoever got it.
+    """
+    steps = {}
+    if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        for file in Path(folder).glob("gauge_mostrecent_*.db"):
+            for key, running, reported, _ in MmapedDict.read_all_values_from_file(file):
+                _, name, labels, _ = json.loads(key)
+                if name == RUNNING and reported > steps.get(labels["engine"], (0, -1))[1]:
+                    steps[labels["engine"]] = running, reported
+        return steps
+    for metric in REGISTRY.restricted_registry(STEP).collect():
+        for sample in metric.samples:
+            steps.setdefault(sample.labels.get("engine"), {})[sample.name] = sample.value
+    return {engine: (values.get(RUNNING), values) for engine, values in steps.items()}
+
+
 class Stall:
     """Whether an engine has work and shows no progress.
 
@@ -180,15 +219,12 @@ class Stall:
         """Compare every engine with the last look; `unanswered` requests wait for the first byte of their answer."""
         if not self.timeout:
             return
-        steps = {}
-        for metric in REGISTRY.restricted_registry(STEP).collect():
-            for sample in metric.samples:
-                steps.setdefault(sample.labels.get("engine"), {})[sample.name] = sample.value
-        idle = not any(step.get("vllm:num_requests_running") for step in steps.values())
-        for engine, step in steps.items():
+        steps = last_steps()
+        idle = not any(running for running, _ in steps.values())
+        for engine, (running, step) in steps.items():
             # an engine that stopped while it was idle never says that it runs a request
-            busy = step.get("vllm:num_requests_running") or (idle and unanswered)
-            same = step == self.seen.get(engine)
+            busy = running or (idle and unanswered)
+            same = (running, step) == self.seen.get(engine)
             self.looks[engine] = self.looks.get(engine, 0) + 1 if busy and same else 0
         self.seen = steps
         found = any(looks >= self.timeout for looks in self.looks.values())

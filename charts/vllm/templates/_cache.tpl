@@ -30,9 +30,9 @@
 {{- toRawJson $volumes -}}
 {{- end -}}
 
-{{- /* vllm.compileKey: a name that differs where compiled code does: by image, model and kind of device. */ -}}
+{{- /* vllm.compileKey: a name that differs where compiled code does: by image, model, and kind and resource of the devices. */ -}}
 {{- define "vllm.compileKey" -}}
-{{- list (include "vllm.image" .) .Values.model.uri (.Values.model.revision | default "") .Values.accelerator.type | join " " | sha256sum | trunc 16 -}}
+{{- list (include "vllm.image" .) .Values.model.uri (.Values.model.revision | default "") .Values.accelerator.type (include "vllm.resourceName" .) | join " " | sha256sum | trunc 16 -}}
 {{- end -}}
 
 {{- /* vllm.singleNodeCaches: the names of the caches whose claim the chart makes for one node at a time, as a JSON list. */ -}}

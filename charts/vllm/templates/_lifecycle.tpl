@@ -3,12 +3,27 @@
 {{- add .Values.drain.delaySeconds .Values.drain.timeoutSeconds 15 -}}
 {{- end -}}
 
-{{- /* vllm.gap: "true" where the only server goes before its successor comes, so that nothing answers meanwhile. */ -}}
+{{- /* vllm.share: so many of a number of servers as a field of a strategy means; what is added to a percentage before it is cut off rounds it. Takes a list of the field, the number, and 0 or 99. */ -}}
+{{- define "vllm.share" -}}
+{{- $value := first . | toString -}}
+{{- $number := $value | trimSuffix "%" | int64 -}}
+{{- hasSuffix "%" $value | ternary (div (add (mul $number (index . 1)) (last .)) 100) $number -}}
+{{- end -}}
+
+{{- /* vllm.gap: "true" where a rollout may take away every server before one of their successors has come, so that nothing answers meanwhile. */ -}}
 {{- define "vllm.gap" -}}
+{{- $servers := include "vllm.minReplicas" . | int64 | max 1 -}}
 {{- $strategy := include "vllm.strategy" . | fromYaml -}}
 {{- $rolling := $strategy.rollingUpdate | default dict -}}
-{{- $surge := hasKey $rolling "maxSurge" | ternary (include "vllm.scalar" $rolling.maxSurge) "25%" -}}
-{{- if and (eq (include "vllm.maxReplicas" .) "1") (or (include "vllm.group" .) (eq $strategy.type "Recreate") (has $surge (list "0" "0%"))) -}}
+{{- $recreate := eq ($strategy.type | default "") "Recreate" -}}
+{{- if include "vllm.group" . -}}
+{{- $rolling = include "vllm.rolloutStrategy" . | fromYaml | dig "rollingUpdateConfiguration" dict -}}
+{{- $recreate = eq $servers 1 -}}
+{{- end -}}
+{{- $surge := include "vllm.share" (list (dig "maxSurge" "25%" $rolling) $servers 99) | int64 -}}
+{{- $gone := include "vllm.share" (list (dig "maxUnavailable" "25%" $rolling) $servers 0) | int64 -}}
+{{- /* Where both are none, Kubernetes takes one away. */ -}}
+{{- if or $recreate (ge (max $gone (eq $surge 0 | ternary 1 0)) $servers) -}}
 true
 {{- end -}}
 {{- end -}}
@@ -113,7 +128,8 @@ livenessProbe:
 {{- if .enabled -}}
 {{- $body := include "vllm.request" $ | fromJson -}}
 {{- $path := .request.path | default (include "vllm.requestPath" $) -}}
-{{- $_ := set $settings "warmup" (dict "path" $path "body" (mergeOverwrite $body (.request.body | default dict))) -}}
+{{- $body = mergeOverwrite $body (.request.body | default dict) -}}
+{{- $_ := set $settings "warmup" (dict "path" $path "body" $body "startSeconds" (include "vllm.startSeconds" $ | int64)) -}}
 {{- end -}}
 {{- end -}}
 {{- $files := dict "settings.json" (toRawJson $settings) -}}

@@ -1,14 +1,15 @@
 """No request is lost when servers come and go under streaming load, on new connections and on kept ones."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from e2e.conftest import DELAY_SECONDS
 from e2e.ends import Ends
 
-from scripts import cluster, preload
+from scripts import cluster, images, preload
 from scripts.common import CHART
 from scripts.demo import MODEL
 from scripts.load import MODES, Load, Report, Stream, under_load
@@ -22,15 +23,29 @@ STREAMS = [
     Stream("reused", pause=DELAY_SECONDS + 4),
     Stream("new", max_tokens=300, pause=2),
 ]
+#: An answer of one pod that is longer than all others, and than the drain's delay.
+LONGEST = Stream("new", max_tokens=500, pause=3600)
+GONE_SECONDS = 15  # after the last request
 KILLED = 137
 Change = Callable[..., None]
 Record = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
-def change(install: Callable[..., None]) -> Change:
-    """Changes some values of the release, and returns when old pods are gone; what was changed before stays."""
-    changed: dict[str, Any] = {}
+def change(install: Callable[..., None], release: Release) -> Change:
+    """Changes some values of the release, and returns when old pods are gone; what was changed before stays.
+
+    Two servers are on two nodes from the first change on, so that draining one takes a server that is known.
+    """
+    spread = {
+        "topologyKey": "kubernetes.io/hostname",
+        "maxSkew": 1,
+        "nodeTaintsPolicy": "Honor",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"app.kubernetes.io/instance": release.name}},
+        "matchLabelKeys": ["pod-template-hash"],
+    }
+    changed: dict[str, Any] = {"topologySpreadConstraints": [spread]}
 
     def apply(**values: Any) -> None:
         changed.update(values)
@@ -51,17 +66,39 @@ def _nothing_lost(report: Report, ends: Ends) -> None:
     assert KILLED not in ends.exit_codes.values()
 
 
-def _last_end(load: Load, until: float) -> float:
-    """Clock time at which the last of the requests ended that were made before `until`."""
-    ends = [load.started + o.started + o.seconds for o in load.report.outcomes if load.started + o.started < until]
-    return max(ends)
+@contextmanager
+def _pinned(release: Release, pod: str) -> Iterator[Load]:
+    """A long answer that this pod gives, on a connection that no Service moves."""
+    with (
+        release.forward(f"pod/{pod}", 8000) as address,
+        under_load(Load(f"http://{address}", MODEL, [LONGEST])) as load,
+    ):
+        yield load
+
+
+def _gone_after(pod: str, pinned: Load, ends: Ends) -> float:
+    """Seconds that a pod took to be gone after its last request, which outlasted the drain's delay."""
+    (longest,) = pinned.report.outcomes
+    assert not longest.failure
+    answered = pinned.started + longest.started + longest.seconds
+    assert answered > ends.deleted[pod] + DELAY_SECONDS, "the answer was too short"
+    return ends.gone[pod] - answered
+
+
+@pytest.fixture(scope="module")
+def second_tag() -> str:
+    """Another tag of the server's image, on every node."""
+    again = f"{images.VLLM}-again"
+    for node in preload.workers():
+        cluster.in_node(node, "ctr", "--namespace=k8s.io", "images", "tag", "--force", images.VLLM, again)
+    return again.rpartition(":")[2]
 
 
 @pytest.mark.usefixtures("release")
-def test_a_rolling_update_of_one_server_with_surge(change: Change, ends: Ends, record: Record) -> None:
+def test_a_rolling_update_of_one_server_with_surge(change: Change, second_tag: str, ends: Ends, record: Record) -> None:
     with under_load(_streams()) as load:
-        change(podAnnotations={"example.com/round": "1"})
-    record("rolling update, 1 replica, surge", load.report)
+        change(image={"tag": second_tag})
+    record("new image, 1 replica, surge", load.report)
     _nothing_lost(load.report, ends)
 
 
@@ -77,29 +114,38 @@ def test_a_pod_that_is_still_loading_is_gone_soon(release: Release, ends: Ends, 
     (name,) = release.await_running(2) - serving
     time.sleep(seconds)  # how far it has come is what is varied
     _scale(release, 1)  # takes the one that isn't ready
-    deleted = time.monotonic()
     release.settle()
-    record(f"deleted {seconds} s into its start", gone_after=f"{ends.gone[name] - deleted:.1f} s")
+    gone = ends.gone[name] - ends.deleted[name]
+    record(f"deleted {seconds} s into its start", gone_after=f"{gone:.1f} s")
     assert ends.exit_codes[name] != KILLED
+    assert gone <= GONE_SECONDS
 
 
 def test_deleting_one_of_two_pods(change: Change, release: Release, ends: Ends, record: Record) -> None:
     change(replicas=2)
     name = release.pods()[0]["metadata"]["name"]
-    with under_load(_streams()) as load:
-        open_until = time.monotonic() + DELAY_SECONDS
+    with under_load(_streams()) as load, _pinned(release, name) as pinned:
         release.kubectl("delete", "pod", name)
         release.settle()
-    last = max(open_until, _last_end(load, open_until))
-    record("one of two pods deleted", load.report, gone_after_the_last_request=f"{ends.gone[name] - last:.1f} s")
+    gone = _gone_after(name, pinned, ends)
+    record("one of two pods deleted", load.report, gone_after_the_last_request=f"{gone:.1f} s")
+    _nothing_lost(load.report, ends)
+    assert gone <= GONE_SECONDS
+
+
+def test_a_rolling_update_of_two_servers_with_surge(change: Change, ends: Ends, record: Record) -> None:
+    change(replicas=2)
+    with under_load(_streams()) as load:
+        change(engine={"args": {"seed": 1}})
+    record("new argument, 2 replicas, surge", load.report)
     _nothing_lost(load.report, ends)
 
 
 def test_a_rolling_update_of_two_servers_without_surge(change: Change, ends: Ends, record: Record) -> None:
     change(replicas=2, strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}})
     with under_load(_streams()) as load:
-        change(podAnnotations={"example.com/round": "2"})
-    record("rolling update, 2 replicas, no surge", load.report)
+        change(engine={"args": {"seed": 1}, "files": {"template.jinja": "another content"}})
+    record("new file, 2 replicas, no surge", load.report)
     _nothing_lost(load.report, ends)
 
 
@@ -107,21 +153,28 @@ def test_draining_a_node(change: Change, release: Release, ends: Ends, record: R
     if len(preload.workers()) < 2:
         pytest.skip("the cluster has one worker: `make cluster-down`, and `make e2e` makes one with two")
     change(replicas=2, podDisruptionBudget={"enabled": True})
-    node = release.pods()[0]["spec"]["nodeName"]
+    pod = release.pods()[0]
+    name, node = pod["metadata"]["name"], pod["spec"]["nodeName"]
     try:
-        with under_load(_streams()) as load:
+        with under_load(_streams()) as load, _pinned(release, name) as pinned:
             selector = f"--pod-selector=app.kubernetes.io/instance={release.name}"
             cluster.kubectl("drain", node, "--delete-emptydir-data", "--timeout=300s", selector)
             release.settle()
     finally:
         cluster.kubectl("uncordon", node)
-    record("node drained, 2 replicas, PodDisruptionBudget", load.report)
+    gone = _gone_after(name, pinned, ends)
+    record("node drained, 2 replicas, PodDisruptionBudget", load.report, gone_after_the_last_request=f"{gone:.1f} s")
     _nothing_lost(load.report, ends)
+    assert gone <= GONE_SECONDS
 
 
-def test_scaling_down_from_two_to_one(change: Change, ends: Ends, record: Record) -> None:
+def test_scaling_down_from_two_to_one(change: Change, release: Release, ends: Ends, record: Record) -> None:
     change(replicas=2)
-    with under_load(_streams()) as load:
+    name = release.pods()[0]["metadata"]["name"]
+    release.kubectl("annotate", "pod", name, "controller.kubernetes.io/pod-deletion-cost=-1")
+    with under_load(_streams()) as load, _pinned(release, name) as pinned:
         change(replicas=1)
-    record("scaled down from 2 to 1", load.report)
+    gone = _gone_after(name, pinned, ends)
+    record("scaled down from 2 to 1", load.report, gone_after_the_last_request=f"{gone:.1f} s")
     _nothing_lost(load.report, ends)
+    assert gone <= GONE_SECONDS

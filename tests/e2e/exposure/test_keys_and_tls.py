@@ -126,6 +126,7 @@ def guarded(
         **exposed,
         "model": {"uri": f"pvc://{CLAIM}/models/smollm2", "name": MODEL, "lora": {"adapters": adapters}},
         "server": {"tls": {"existingSecret": "certificate", "caKey": "ca.crt"}},
+        "warmup": {"enabled": True, "request": {"body": {"model": "shout"}}},
     }
     guarded = Guarded(release, all_values, keys, ssl.create_default_context(cadata=certificate["tls.crt"]))
     guarded.install("first")
@@ -173,6 +174,14 @@ def test_an_adapter_is_listed_and_answers_by_its_name(guarded: Guarded, record: 
     record("the model and its adapter say", **answers)
     assert "Paris" in answers[MODEL]
     assert answers["shout"] != answers[MODEL]
+
+
+def test_the_warm_up_asks_the_adapter_with_the_key_before_the_port_opens(guarded: Guarded) -> None:
+    log = guarded.release.kubectl("logs", f"deployment/{NAME}", "--tail=-1")
+    steps = ["Warm-up: POST /v1/chat/completions", "Warm-up: done", "Application startup complete"]
+    places = [log.find(step) for step in steps]
+    assert -1 not in places
+    assert places == sorted(places)
 
 
 def test_adapters_are_not_loaded_at_run_time_by_default(guarded: Guarded) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 
 import httpx
 import yaml
+from e2e import pods
 
 from scripts import cluster
 from scripts.common import ROOT
-from scripts.images import VLLM
 from scripts.load import MODES, Report, Stream
 from scripts.release import Release
 
@@ -23,53 +23,12 @@ CLAIM = "models"
 QUESTION = {"messages": [{"role": "user", "content": "What is the capital of France?"}], "max_tokens": 24}
 #: One client that connects anew for each request, and one that keeps its connection.
 STREAMS = [Stream("new", pause=1), Stream("reused", pause=1)]
-RESTRICTED = {
-    "allowPrivilegeEscalation": False,
-    "readOnlyRootFilesystem": True,
-    "capabilities": {"drop": ["ALL"]},
-}
 
 
 def pod(name: str, command: list[str], volumes: dict[str, dict[str, Any]], **container: Any) -> dict[str, Any]:
-    """A pod of the server's image that meets "restricted", with the claim at /claim and room at /work.
-
-    Args:
-        name: of the pod, and of its label `app`.
-        command: what it runs.
-        volumes: more volumes by the path where they are mounted.
-        container: more of the container.
-    """
-    volumes = {"/work": {"emptyDir": {}}, "/claim": {"persistentVolumeClaim": {"claimName": CLAIM}}} | volumes
-    named = {f"volume-{number}": path for number, path in enumerate(volumes)}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "labels": {"app": name}},
-        "spec": {
-            "terminationGracePeriodSeconds": 0,
-            "automountServiceAccountToken": False,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": 2000,
-                "runAsGroup": 0,
-                "fsGroup": 0,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "containers": [
-                {
-                    "name": name,
-                    "image": VLLM,
-                    "imagePullPolicy": "IfNotPresent",
-                    "command": command,
-                    "env": [{"name": name, "value": "/work"} for name in ("HOME", "TMPDIR")],
-                    "securityContext": RESTRICTED,
-                    "volumeMounts": [{"name": volume, "mountPath": path} for volume, path in named.items()],
-                    **container,
-                }
-            ],
-            "volumes": [{"name": volume, **volumes[path]} for volume, path in named.items()],
-        },
-    }
+    """A pod like those of `e2e.pods`, with the claim at /claim."""
+    claim = {"/claim": {"persistentVolumeClaim": {"claimName": CLAIM}}}
+    return pods.pod(name, command, claim | volumes, **container)
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,18 @@
 
 import json
 import re
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 from e2e.ends import Ends
 
-from scripts.common import ROOT
+from scripts import cluster
+from scripts.common import CHART, ROOT
 from scripts.demo import MODEL
 from scripts.load import Load, Stream, under_load
 from scripts.release import Release, base_url
@@ -19,10 +22,26 @@ Install = Callable[..., None]
 Record = Callable[..., None]
 #: Longer than Kubernetes' and Helm's own patience of 10 and 5 minutes.
 LONG_START_SECONDS = 660
+KILLED = 137
+
+
+@dataclass(frozen=True)
+class Late:
+    """A release that `helm install --wait` waits for.
+
+    Attributes:
+        release: what is installed.
+        timeout: Helm's, as the chart's notes advise it.
+        helm: which still waits, or has ended.
+    """
+
+    release: Release
+    timeout: str
+    helm: subprocess.Popen[str]
 
 
 @pytest.fixture(scope="module")
-def long_start(release: Release, values: dict[str, Any]) -> Iterator[Release]:
+def long_start(release: Release, values: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Late]:
     """A release whose server needs eleven minutes to start, begun before the other tests of this file.
 
     Instead of vLLM it waits and then answers: what is looked at is who loses patience.
@@ -38,11 +57,17 @@ def long_start(release: Release, values: dict[str, Any]) -> Iterator[Release]:
     container = {"name": "vllm", "command": ["python3", "-c", server], "args": []}
     late = Release("late", release.namespace)
     small = {"requests": {"cpu": "10m", "memory": "5Gi"}, "limits": {"memory": "5Gi"}}
-    late.install(
-        [ROOT / "values" / "cpu.yaml"],
-        {"model": values["model"], "resources": small, "podSpec": {"containers": [container]}},
-    )
-    yield late
+    file = tmp_path_factory.mktemp("late") / "values.yaml"
+    file.write_text(json.dumps({"model": values["model"], "resources": small, "podSpec": {"containers": [container]}}))
+    install = ["install", late.name, str(CHART), f"--values={ROOT / 'values' / 'cpu.yaml'}", f"--values={file}"]
+    flags = re.search(r"add --wait --timeout (\S+) to install", late.helm(*install, "--dry-run=client"))
+    assert flags
+    late.uninstall()
+    where = [f"--kubeconfig={cluster.KUBECONFIG}", f"--namespace={late.namespace}"]
+    command = ["helm", *where, *install, "--wait", f"--timeout={flags[1]}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as helm:
+        yield Late(late, flags[1], helm)
+        helm.terminate()
     late.uninstall()
 
 
@@ -107,14 +132,47 @@ def two_servers() -> dict[str, Any]:
     return {"engine": {"args": {"api-server-count": 2}}}
 
 
+def _both_kinds() -> Load:
+    return Load(base_url(), MODEL, [Stream("new"), Stream("reused")])
+
+
 def test_two_api_servers_lose_nothing_in_a_rolling_update(
     install: Install, two_servers: dict[str, Any], ends: Ends, record: Record
 ) -> None:
     install(**two_servers)
-    with under_load(Load(base_url(), MODEL, [Stream("new"), Stream("reused")])) as load:
+    with under_load(_both_kinds()) as load:
         install(**two_servers, podAnnotations={"example.com/round": "two"})
     record("rolling update, two API servers", load.report, exit_codes=sorted(ends.exit_codes.values()))
     assert not load.report.failures()
+    assert ends.exit_codes
+    assert KILLED not in ends.exit_codes.values()
+
+
+def test_two_api_servers_lose_nothing_when_one_of_two_pods_is_deleted(
+    install: Install, release: Release, two_servers: dict[str, Any], ends: Ends, record: Record
+) -> None:
+    install(**two_servers, replicas=2)
+    name = release.pods()[0]["metadata"]["name"]
+    with under_load(_both_kinds()) as load:
+        release.kubectl("delete", "pod", name)
+        release.settle()
+    record("one of two pods deleted, two API servers", load.report, exit_code=ends.exit_codes[name])
+    assert not load.report.failures()
+    assert ends.exit_codes[name] != KILLED
+
+
+def test_two_api_servers_that_are_the_last_cut_no_answer(
+    install: Install, two_servers: dict[str, Any], ends: Ends, record: Record
+) -> None:
+    recreated = two_servers | {"strategy": {"type": "Recreate"}}
+    install(**recreated)
+    with under_load(_both_kinds()) as load:
+        install(**recreated, podAnnotations={"example.com/round": "last"})
+    record("rolling update, 1 replica, no surge, two API servers", load.report, exit_codes=[*ends.exit_codes.values()])
+    assert load.report.failures(), "a gap without failures would be news"
+    assert not load.report.cut()
+    assert ends.exit_codes
+    assert KILLED not in ends.exit_codes.values()
 
 
 def test_two_api_servers_share_the_limit_and_count_together(
@@ -148,10 +206,15 @@ def test_a_second_start_reuses_compiled_code(install: Install, release: Release,
     record("compile cache on a claim", first_start=f"{seconds[0]:.0f} s", second_start=f"{seconds[1]:.0f} s")
 
 
-def test_a_start_of_eleven_minutes_is_waited_for(long_start: Release) -> None:
-    long_start.wait()
-    (pod,) = long_start.pods()
-    assert long_start.status(pod["metadata"]["name"])["restartCount"] == 0
-    deployment = json.loads(long_start.kubectl("get", "deployment", long_start.name, "--output=json"))
+def test_a_start_of_eleven_minutes_is_waited_for(long_start: Late, record: Record) -> None:
+    said, _ = long_start.helm.communicate(timeout=LONG_START_SECONDS)
+    late = long_start.release
+    seconds = late.start_seconds()
+    record(f"helm install --wait --timeout {long_start.timeout} of a long start", ready_after=f"{seconds:.0f} s")
+    assert long_start.helm.returncode == 0, said
+    assert seconds > LONG_START_SECONDS
+    (pod,) = late.pods()
+    assert late.status(pod["metadata"]["name"])["restartCount"] == 0
+    deployment = json.loads(late.kubectl("get", "deployment", late.name, "--output=json"))
     conditions = {c["type"]: c["reason"] for c in deployment["status"]["conditions"]}
     assert conditions["Progressing"] == "NewReplicaSetAvailable"
