@@ -629,9 +629,12 @@ def test_a_probe_that_killed_an_earlier_run_is_not_blamed_for_the_last() -> None
     assert "--x" in only(replace(killed, objects=(*killed.objects, old))).problem
 
 
-def test_an_init_container_without_cp_names_the_value() -> None:
-    last = {"exitCode": 128, "reason": "StartError", "message": 'exec: "cp": executable file not found in $PATH'}
+@pytest.mark.parametrize("state", ["RunContainerError", "CrashLoopBackOff"])
+def test_an_init_container_without_cp_names_the_value(state: str) -> None:
+    message = 'exec: "cp": executable file not found in $PATH'
+    last = {"exitCode": 128, "reason": "StartError", "message": message}
     copy = {"name": "copy-model", "image": "x", "ready": False, "restartCount": 2, "lastState": {"terminated": last}}
+    copy["state"] = {"waiting": {"reason": state, "message": message}}
     spec = pod_spec(initContainers=[{"name": "copy-model", "image": "x"}])
     waits = server_status(ready=False, started=False, state={"waiting": {"reason": "PodInitializing"}})
     found = only(seen(deployment(spec), pod(waits, spec, also={"initContainerStatuses": [copy]})))
