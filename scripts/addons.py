@@ -56,12 +56,13 @@ def apply(*images: AddonImage) -> None:
 
 
 @contextmanager
-def contour() -> Iterator[None]:
-    """Contour with Envoy in namespace `projectcontour`, as long as the block takes.
+def gateway_kinds(*projects: str) -> Iterator[None]:
+    """The kinds of Gateway API that Contour knows, and InferencePool, as long as the block takes; nobody serves them.
 
-    With it the cluster has the kinds of Gateway API that Contour knows, and InferencePool, which nobody serves.
+    Args:
+        projects: more of which the kinds are wanted, as of `contour`.
     """
-    projects = ("contour", "gateway-api", "gateway-api-inference-extension")
+    projects = ("gateway-api", "gateway-api-inference-extension", *projects)
     kinds = {"GatewayClass", "Gateway", "HTTPRoute", "ReferenceGrant", "InferencePool"}
     found = [d for project in projects for d in yaml.load_all(crds.manifest(project), yaml.CSafeLoader)]
     items = [d for d in found if d["spec"]["group"] == "projectcontour.io" or d["spec"]["names"]["kind"] in kinds]
@@ -72,13 +73,22 @@ def contour() -> Iterator[None]:
     try:
         cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=definitions)
         cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "--filename=-", stdin=definitions)
-        apply(addon_images.CONTOUR, addon_images.ENVOY)
-        with step("Start Contour and Envoy", hint="about 20 s"):
-            cluster.kubectl("--namespace=projectcontour", "rollout", "status", "deployment/contour", "--timeout=180s")
         yield
     finally:
-        remove("contour")
         cluster.kubectl("delete", "--ignore-not-found", "--filename=-", stdin=definitions)
+
+
+@contextmanager
+def contour() -> Iterator[None]:
+    """Contour with Envoy in namespace `projectcontour`, and `gateway_kinds`, as long as the block takes."""
+    with gateway_kinds("contour"):
+        try:
+            apply(addon_images.CONTOUR, addon_images.ENVOY)
+            with step("Start Contour and Envoy", hint="about 20 s"):
+                cluster.kubectl("--namespace=projectcontour", "rollout", "status", "deployment/contour", _PATIENCE)
+            yield
+        finally:
+            remove("contour")
 
 
 @contextmanager

@@ -491,7 +491,7 @@ class Migration:
             elif name == "VLLM_API_KEY":
                 if "apiKey" not in self.values.get("server", {}):
                     self.put("server", "apiKey", "keys", "main", self.secret("api-key", item))
-                self.note("changed", subject, "server.apiKey.keys, which becomes VLLM_API_KEY")
+                self.note("changed", subject, "server.apiKey.keys, which reaches vLLM in a file")
             elif name == "VLLM_LOGGING_LEVEL" and text.upper() in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
                 if text.upper() != "INFO":
                     self.put("logging", "level", text.upper())

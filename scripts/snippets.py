@@ -145,7 +145,7 @@ def every_snippet() -> tuple[Snippet, ...]:
 
 def commands(snippet: Snippet) -> Iterator[Command]:
     """The programs that a block of shell commands runs; each part of a pipe is one."""
-    for line in _logical_lines(snippet.text):
+    for line in logical_lines(snippet.text):
         tokens = shlex.shlex(line, posix=True, punctuation_chars="|;&")
         tokens.whitespace_split, tokens.commenters = True, "#"
         words: list[str] = []
@@ -160,7 +160,7 @@ def commands(snippet: Snippet) -> Iterator[Command]:
                 words.append(token)
 
 
-def _logical_lines(text: str) -> Iterator[str]:
+def logical_lines(text: str) -> Iterator[str]:
     """Lines of a shell, joined where a backslash or an open quote leads to the next."""
     pending = ""
     for line in text.splitlines():

@@ -199,11 +199,6 @@ LOG: tuple[Reason, ...] = (
         "read that code; if you trust it, set engine.args.trust-remote-code to true and pin model.revision",
     ),
     Reason(
-        r'exec: "cp": executable file not found',
-        "The model's image has no cp, which model.copyFrom needs",
-        "use an image with cp, or leave model.copyFrom out on a cluster with image volumes",
-    ),
-    Reason(
         r"No space left on device.*",
         "A volume is full",
         "raise cache.model.size or cache.compile.size, or keep the weights on a claim (cache.model.type)",
@@ -341,6 +336,11 @@ CONTAINER: tuple[Reason, ...] = (
         r"couldn't find key (\S+) in Secret (\S+)",
         "Secret {1} has no key {0}",
         "correct the key, or add it to the Secret",
+    ),
+    Reason(
+        r'exec: "cp": executable file not found',
+        "The model's image has no cp, which model.copyFrom needs",
+        "use an image with cp, or leave model.copyFrom out on a cluster with image volumes",
     ),
     Reason(
         r'exec: "([^"]+)": (?:executable file not found|stat)',

@@ -623,15 +623,33 @@ def test_a_server_that_the_kubelet_restarted_says_which_probe(message: str, prob
     assert remedy in found.remedy
 
 
+@pytest.mark.parametrize("code", [137, 143])
+def test_a_server_that_was_killed_at_the_end_of_its_time_to_start_says_so_without_an_event(code: int) -> None:
+    late = crashed(exitCode=code, startedAt=ago(1860))
+    assert "wasn't ready within 1800 s" in only(late).problem
+    assert "told to stop" in only(crashed(exitCode=143, startedAt=ago(900))).problem
+
+
+def test_a_server_that_was_killed_after_failed_liveness_probes_says_so_without_an_event() -> None:
+    killed = crashed(exitCode=137, startedAt=ago(9000))
+    failed = event(killed.servers()[0], "Unhealthy", "Liveness probe failed: context deadline exceeded", 120)
+    assert "/health for 120 s" in only(replace(killed, objects=(*killed.objects, failed))).problem
+    long_ago = event(killed.servers()[0], "Unhealthy", "Liveness probe failed: context deadline exceeded", 900)
+    assert "was killed" in only(replace(killed, objects=(*killed.objects, long_ago))).problem
+
+
 def test_a_probe_that_killed_an_earlier_run_is_not_blamed_for_the_last() -> None:
     killed = crashed("vllm: error: unrecognized arguments: --x")
     old = event(killed.servers()[0], "Killing", "Container vllm failed startup probe, will be restarted", 500)
     assert "--x" in only(replace(killed, objects=(*killed.objects, old))).problem
 
 
-def test_an_init_container_without_cp_names_the_value() -> None:
-    last = {"exitCode": 128, "reason": "StartError", "message": 'exec: "cp": executable file not found in $PATH'}
+@pytest.mark.parametrize("state", ["RunContainerError", "CrashLoopBackOff"])
+def test_an_init_container_without_cp_names_the_value(state: str) -> None:
+    message = 'exec: "cp": executable file not found in $PATH'
+    last = {"exitCode": 128, "reason": "StartError", "message": message}
     copy = {"name": "copy-model", "image": "x", "ready": False, "restartCount": 2, "lastState": {"terminated": last}}
+    copy["state"] = {"waiting": {"reason": state, "message": message}}
     spec = pod_spec(initContainers=[{"name": "copy-model", "image": "x"}])
     waits = server_status(ready=False, started=False, state={"waiting": {"reason": "PodInitializing"}})
     found = only(seen(deployment(spec), pod(waits, spec, also={"initContainerStatuses": [copy]})))

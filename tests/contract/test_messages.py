@@ -57,6 +57,16 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
         (adapter("sql", uri="s3://a/sql", revision="main"), ("model.lora.adapters.sql.revision", "only hf://")),
         ({"model": {"copyFrom": "/models"}}, ("model.copyFrom is", "nothing comes by oci://")),
     ],
+    "adapterName": [
+        (
+            {"model": {"name": "sql", "lora": {"adapters": {"sql": {"uri": "hf://team/sql"}}}}},
+            ("model.lora.adapters.sql has the name of the model", "change model.name"),
+        ),
+        (
+            {"model": {"aliases": ["a", "sql"], "lora": {"adapters": {"sql": {"uri": "hf://team/sql"}}}}},
+            ("model.lora.adapters.sql has the name of the model", "change model.aliases"),
+        ),
+    ],
     "imageTag": [
         ({"image": {"tag": "latest"}}, ("docker.io/vllm/vllm-openai:latest", "leave image.tag out")),
         ({"podSpec": {"containers": [{"name": "vllm", "image": "mine:latest"}]}}, ("image is mine:latest",)),

@@ -1,4 +1,4 @@
-"""API keys: one in the environment, several in a file that an init container writes into memory."""
+"""API keys: a file that an init container writes into memory."""
 
 from __future__ import annotations
 
@@ -30,20 +30,25 @@ def deployment(*names: str) -> Manifest:
     return render(*names).objects.one("Deployment")
 
 
-def test_one_key_is_in_the_environment_and_needs_no_container() -> None:
-    manifest = deployment("main")
-    (variable,) = [item for item in manifest.at(*SERVER, "env") if item["name"] == "VLLM_API_KEY"]
-    assert variable["valueFrom"] == {"secretKeyRef": {"name": "secret-main", "key": "key"}}
-    assert manifest.lacks(*POD, "initContainers")
-    assert "--config" not in manifest.at(*SERVER, "args")
+@pytest.mark.parametrize("keys", [None, {"old": None}])
+def test_keys_taken_away_are_no_keys(keys: dict[str, None] | None) -> None:
+    values = {"server": {"apiKey": {"keys": keys}}}
+    assert helm.render(values).text == render().text
+    assert helm.notes(values) == helm.notes({})
+    runtime = values | {"model": {"lora": {"runtimeUpdates": True}}}
+    with pytest.raises(helm.HelmError, match=r"check runtimeLora"):
+        helm.render(runtime)
 
 
-def test_keys_taken_away_are_no_keys() -> None:
-    assert helm.render({"server": {"apiKey": {"keys": None}}}).text == render().text
+def test_of_several_keys_one_can_be_taken_away() -> None:
+    both = {"existingSecret": "secret-new", "key": "key"}
+    taken = helm.render({"server": {"apiKey": {"keys": {"new": both, "old": None}}}})
+    assert taken.text == render("new").text
 
 
-def test_several_keys_reach_the_server_in_a_file_in_memory_that_only_it_can_read() -> None:
-    manifest = deployment("new", "old")
+@pytest.mark.parametrize("names", [("main",), ("new", "old")])
+def test_keys_reach_the_server_in_a_file_in_memory_that_only_it_can_read(names: tuple[str, ...]) -> None:
+    manifest = deployment(*names)
     arguments = manifest.at(*SERVER, "args")
     # vLLM reads the file only where both words stand apart
     assert arguments[1:3] == ["--config", CONFIG]
@@ -55,7 +60,7 @@ def test_several_keys_reach_the_server_in_a_file_in_memory_that_only_it_can_read
     assert manifest.at(*POD, "volumes", "server-config", "emptyDir")["medium"] == "Memory"
     assert manifest.at(*SERVER, "volumeMounts", "/etc/vllm/config")["readOnly"] is True
     assert manifest.at(*POD, "volumes", "api-keys", "projected", "sources") == [
-        {"secret": {"name": f"secret-{name}", "items": [{"key": "key", "path": name}]}} for name in ("new", "old")
+        {"secret": {"name": f"secret-{name}", "items": [{"key": "key", "path": name}]}} for name in names
     ]
     mounts: list[dict[str, Any]] = manifest.at(*SERVER, "volumeMounts")
     assert "api-keys" not in [mount["name"] for mount in mounts]

@@ -114,8 +114,6 @@ def test_a_worker_has_nothing_of_an_api_server() -> None:
     found = group(**settings).one("LeaderWorkerSet")
     assert "prometheus.io/scrape" in found.at(*template, "leaderTemplate", "metadata", "annotations")
     assert "prometheus.io/scrape" not in found.at(*template, "workerTemplate", "metadata", "annotations")
-    only = members(server={"apiKey": {"keys": {"one": keys["one"]}}})
-    assert ["VLLM_API_KEY" in str(pod.spec) for pod in only] == [True, False]
 
 
 def test_everything_that_looks_for_servers_finds_leaders_alone() -> None:

@@ -119,7 +119,9 @@ def make(module: ModuleType, tmp_path: Path) -> Make:
     return lifecycle
 
 
-async def _exchange(lifecycle: Any, path: str, method: str = "GET", pieces: int = 1) -> list[dict[str, Any]]:
+async def _exchange(
+    lifecycle: Any, path: str, method: str = "GET", root_path: str = "", pieces: int = 1
+) -> list[dict[str, Any]]:
     """What the server sends; the body of the request comes in pieces."""
     sent: list[dict[str, Any]] = []
     left = pieces
@@ -132,7 +134,8 @@ async def _exchange(lifecycle: Any, path: str, method: str = "GET", pieces: int 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    await lifecycle({"type": "http", "path": path, "method": method, "headers": []}, receive, send)
+    scope = {"type": "http", "path": path, "root_path": root_path, "method": method, "headers": []}
+    await lifecycle(scope, receive, send)
     return sent
 
 
@@ -247,6 +250,26 @@ def test_a_word_of_the_container_before_is_forgotten(make: Make, module: ModuleT
     application = Application()
     assert asyncio.run(_start(make(application), application)) == {"type": "lifespan.startup.complete"}
     assert not module.WORD.exists()
+
+
+@pytest.mark.parametrize("root_path", ["", "/llm"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    # as Starlette's routes see them: what is encoded is decoded, and a line end at the end of a path matches, too
+    [("POST", "/adapters"), ("POST", "/adapters/"), ("POST", "/adapters\n"), ("DELETE", "/adapters/late")],
+)
+def test_nobody_loads_an_adapter_where_vllm_asks_for_no_key(make: Make, root_path: str, method: str, path: str) -> None:
+    application = Application()
+    for asked in {path, root_path + path}:
+        answer, text = asyncio.run(_exchange(make(application), asked, method, root_path))
+        assert answer["status"] == 404
+        assert b"/v1/load_lora_adapter" in text["body"]
+    assert not application.asked
+
+
+@pytest.mark.parametrize(("root_path", "path"), [("", "/v1/adapters"), ("/adapters", "/adapters/v1/models")])
+def test_paths_that_only_look_like_it_are_answered(make: Make, root_path: str, path: str) -> None:
+    assert asyncio.run(_exchange(make(Application()), path, root_path=root_path))[0]["status"] == 200
 
 
 WARMUP = {"path": "/v1/chat/completions", "body": {"model": "m", "messages": []}, "startSeconds": 1800}

@@ -104,9 +104,12 @@ def test_an_image_is_copied_where_it_can_not_be_mounted() -> None:
 def test_weights_on_a_claim_are_fetched_before_the_server_starts_and_others_by_it() -> None:
     credentials = {"existingSecret": "hugging-face", "key": "token"}
     model = {"uri": "hf://a/b", "revision": "main", "credentials": credentials}
-    engine = {"env": {"HTTPS_PROXY": "http://proxy:3128"}, "envFrom": [{"secretRef": {"name": "more"}}]}
-    keys = {"main": {"existingSecret": "api", "key": "key"}}
-    manifest = deployment(model, engine=engine, server={"apiKey": {"keys": keys}}, **SHARED)
+    key = {"valueFrom": secret("api", "key")}
+    engine = {
+        "env": {"HTTPS_PROXY": "http://proxy:3128", "VLLM_API_KEY": key},
+        "envFrom": [{"secretRef": {"name": "more"}}],
+    }
+    manifest = deployment(model, engine=engine, **SHARED)
     fetch = manifest.at(*POD, "initContainers", "fetch-model")
     assert fetch["image"] == manifest.at(*SERVER, "image")
     assert fetch["command"] == ["python3", "-I", "-c", SOURCE, "hf://a/b", "main", ""]
@@ -115,6 +118,7 @@ def test_weights_on_a_claim_are_fetched_before_the_server_starts_and_others_by_i
     assert found["HTTPS_PROXY"] == "http://proxy:3128"
     assert found["HF_HOME"] in [mount["mountPath"] for mount in fetch["volumeMounts"]]
     assert fetch["envFrom"] == engine["envFrom"]
+    assert "VLLM_API_KEY" in environment(manifest.at(*SERVER))
     assert "VLLM_API_KEY" not in found
     assert deployment(model).lacks(*POD, "initContainers")
 
@@ -127,6 +131,26 @@ def test_the_charts_own_init_containers_can_be_changed_and_omitted() -> None:
     assert fetch["command"][3] == SOURCE
     omitted = helm.render({**SHARED, "initContainers": {"fetch-model": None}}).objects.one("Deployment")
     assert omitted.lacks(*POD, "initContainers")
+
+
+def test_what_runs_before_the_server_may_use_what_is_reserved_for_it_but_no_device() -> None:
+    values: dict[str, Any] = {
+        "model": {
+            "uri": "oci://registry.example/smol:1",
+            "copyFrom": "/models",
+            "lora": {"adapters": {"sql": {"uri": "hf://team/sql"}}},
+        },
+        "server": {"apiKey": {"keys": {"main": {"existingSecret": "api", "key": "key"}}}},
+        "initContainers": {"own": {"image": "a:1"}},
+        "resources": {"requests": {"cpu": 4, "memory": "16Gi", "ephemeral-storage": "1Gi"}},
+        "podSpec": {"containers": [{"name": "vllm", "resources": {"limits": {"cpu": 4, "memory": "16Gi"}}}]},
+    }
+    manifest = helm.render(values).objects.one("Deployment")
+    assert manifest.at(*SERVER, "resources", "limits", "nvidia.com/gpu") == 1
+    init = {item["name"]: item.get("resources") for item in manifest.at(*POD, "initContainers")}
+    same = {"cpu": 4, "memory": "16Gi"}
+    given = {"limits": same, "requests": same}
+    assert init == {"api-keys": given, "copy-model": given, "fetch-adapter-sql": given, "own": None}
 
 
 # -- adapters
@@ -172,6 +196,24 @@ def test_an_adapter_is_fetched_with_its_own_credentials_or_else_the_models() -> 
     assert environment(fetch["other"])["HF_TOKEN"] == secret("model", "token")
     assert environment(manifest.at(*SERVER))["HF_TOKEN"] == secret("model", "token")
     assert fetch["own"]["command"][4:] == ["hf://team/own", "v1", "/fetched/own"]
+
+
+def test_an_adapter_in_googles_storage_has_its_own_key_file_or_else_the_models() -> None:
+    own = {"uri": "gs://bucket/own", "credentials": {"existingSecret": "own", "key": "o.json"}}
+    adapters = {"own": own, "other": {"uri": "gs://bucket/other"}}
+    google = {"existingSecret": "google", "key": "k.json"}
+    manifest = deployment({"uri": "gs://bucket/a", "credentials": google, "lora": {"adapters": adapters}})
+    for adapter, volume, path in (
+        ("own", "adapter-own-key", "/etc/vllm/google/adapter-own/o.json"),
+        ("other", "model-key", "/etc/vllm/google/model/k.json"),
+    ):
+        fetch = manifest.at(*POD, "initContainers", f"fetch-adapter-{adapter}")
+        assert environment(fetch)["GOOGLE_APPLICATION_CREDENTIALS"] == path
+        mounts = {mount["name"]: mount["mountPath"] for mount in fetch["volumeMounts"] if "key" in mount["name"]}
+        assert mounts == {volume: str(Path(path).parent)}
+    without = deployment({"uri": "hf://a/b", "credentials": google, "lora": {"adapters": {"other": adapters["other"]}}})
+    fetch = without.at(*POD, "initContainers", "fetch-adapter-other")
+    assert not [mount for mount in fetch["volumeMounts"] if "key" in mount["name"]]
 
 
 def test_adapters_are_loaded_at_run_time_only_where_that_is_asked_for() -> None:

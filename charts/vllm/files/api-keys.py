@@ -1,7 +1,7 @@
-"""Runs before the server: writes several API keys into a file that vLLM reads as its arguments.
+"""Runs before the server: writes the API keys into a file that vLLM reads as its arguments.
 
-Arguments: the folder with a file for each key, and the file to write. Of its environment vLLM takes one key only, and
-its command line can be read by everyone who may list processes.
+Arguments: the folder with a file for each key, and the file to write. Of its environment vLLM takes one key only, and is
+open where that is empty; its command line can be read by everyone who may list processes.
 """
 
 import json

@@ -1,6 +1,7 @@
 """Middleware of vLLM's API server, for what vLLM leaves to its surroundings when a server starts, hangs or stops.
 
 Start: the port opens only after one request has been answered, if settings.json beside this file names one.
+Run: adapters are loaded with a key only, as vLLM asks for none at /adapters.
 Hang: /health fails when requests are open and the engine has shown no progress for the time that settings.json gives.
 Stop: from prestop.py's first word on, every answer closes its connection; from its second, idle connections close, too;
 after its third nothing new is taken.
@@ -52,8 +53,9 @@ class Lifecycle:
         await handle(scope, receive, send)
 
     async def http(self, scope, receive, send):
-        if reason := self.refusal(scope["path"]):
-            await send({"type": "http.response.start", "status": 503, "headers": [(b"connection", b"close")]})
+        if refusal := self.refusal(scope):
+            status, reason = refusal
+            await send({"type": "http.response.start", "status": status, "headers": [(b"connection", b"close")]})
             await send({"type": "http.response.body", "body": reason})
             return
         asks = scope["method"] == "POST"
@@ -82,11 +84,16 @@ class Lifecycle:
         finally:
             self.unanswered -= waits
 
-    def refusal(self, path):
-        """Why a request isn't passed on, or nothing."""
+    def refusal(self, scope):
+        """Status and text of the answer to a request that isn't passed on, or nothing."""
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if path.startswith("/adapters"):
+            return 404, b"adapters are loaded by /v1/load_lora_adapter, which wants a key; here vLLM would ask for none\n"
         if self.stall.found and path.endswith("/health"):
-            return b"the engine makes no progress\n"
-        return b"the server stops\n" if self.shares and self.word == "refuse" else b""
+            return 503, b"the engine makes no progress\n"
+        if self.shares and self.word == "refuse":
+            return 503, b"the server stops\n"
+        return None
 
     async def lifespan(self, scope, receive, send):
         async def warm_first(message):

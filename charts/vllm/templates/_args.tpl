@@ -54,12 +54,12 @@
 {{- define "vllm.args" -}}
 {{- $flags := include "vllm.flags" . | fromJson -}}
 {{- $args := list (include "vllm.modelPath" .) -}}
-{{- if include "vllm.severalKeys" . -}}
+{{- if include "vllm.apiKeys" . | fromJson -}}
 {{- /* In two words: vLLM reads no file that comes as --config=…, and says nothing. */ -}}
 {{- $args = concat $args (list "--config" "/etc/vllm/config/server.yaml") -}}
 {{- end -}}
 {{- $own := list
-  (dict "name" "served-model-name" "value" (prepend (.Values.model.aliases | default list) (include "vllm.modelName" .)))
+  (dict "name" "served-model-name" "value" (include "vllm.modelNames" . | fromJsonArray))
   (dict "name" "port" "value" .Values.server.port)
   (dict "name" "shutdown-timeout" "value" .Values.drain.timeoutSeconds)
   (dict "name" "middleware" "value" (list "vllm_lifecycle.Lifecycle"))

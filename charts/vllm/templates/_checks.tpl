@@ -16,6 +16,7 @@
   "modelUri"
   "modelTag"
   "modelSource"
+  "adapterName"
   "imageTag"
   "imageVolume"
   "runtimeLora"
@@ -123,6 +124,16 @@ model.copyFrom is "{{ . }}", but nothing comes by oci://: leave it out.
 {{- end -}}
 {{- end -}}
 
+{{- /* vllm.check.adapterName: an adapter has a name of its own. */ -}}
+{{- define "vllm.check.adapterName" -}}
+{{- $names := include "vllm.modelNames" . | fromJsonArray -}}
+{{- range include "vllm.sources" . | fromJsonArray | rest -}}
+{{- if has .adapter $names -}}
+{{ .key }} has the name of the model, and clients could ask for only one of them: rename the adapter, or change {{ eq .adapter (first $names) | ternary "model.name" "model.aliases" }}.
+{{ end -}}
+{{- end -}}
+{{- end -}}
+
 {{- /* vllm.check.imageTag: the server's image is named by a tag that exists and stays what it is. */ -}}
 {{- define "vllm.check.imageTag" -}}
 {{- with .server.image -}}
@@ -157,7 +168,7 @@ image.tag is {{ .tag }}, but tags of vLLM's images begin with v: set image.tag t
 {{- $on = or $on (and (eq .name "VLLM_ALLOW_RUNTIME_LORA_UPDATING") (has (.value | default "" | lower) (list "1" "true"))) -}}
 {{- end -}}
 {{- if $on -}}
-{{- if not .Values.server.apiKey.keys -}}
+{{- if not (include "vllm.apiKeys" . | fromJson) -}}
 model.lora.runtimeUpdates is true, but nothing keeps strangers from loading adapters: set server.apiKey.keys.
 {{ end -}}
 {{- $servers := index (.Values.engine.args | default dict) "api-server-count" | default .Values.parallelism.data | int64 -}}
@@ -561,7 +572,7 @@ service.nodePort is {{ include "vllm.scalar" .nodePort }}, but service.type is C
 {{- range include "vllm.exposedPaths" . | fromJsonArray -}}
 {{- if not (regexMatch "^/(v1|v2|classify|pooling|score|rerank|health)(/|$)" .) -}}
 server.exposedPaths has {{ . }}, which is not for clients outside the cluster: leave it out, and expose /v1, or where the model needs it /v2, /classify, /pooling, /score or /rerank.
-{{ else if and $.Values.server.apiKey.keys (not (regexMatch "^/(v1|v2|health)(/|$)" .)) -}}
+{{ else if and (include "vllm.apiKeys" $ | fromJson) (not (regexMatch "^/(v1|v2|health)(/|$)" .)) -}}
 server.exposedPaths has {{ . }}, which no API key guards, though server.apiKey.keys is set: set server.exposedPaths to [/v1], or ask for a key in front of the server and switch this check off.
 {{ end -}}
 {{- end -}}

@@ -29,11 +29,6 @@
 {{- range $name, $value := include "vllm.sources" . | fromJsonArray | first | include "vllm.credentialsEnv" | fromJson -}}
 {{- $_ := set $env $name $value -}}
 {{- end -}}
-{{- if not (include "vllm.severalKeys" .) -}}
-{{- range .Values.server.apiKey.keys -}}
-{{- $_ := set $env "VLLM_API_KEY" (include "vllm.secretEnv" . | fromJson) -}}
-{{- end -}}
-{{- end -}}
 {{- with .Values.tracing -}}
   {{- if .endpoint -}}
   {{- $_ := set $env "OTEL_SERVICE_NAME" (include "vllm.fullname" $) -}}

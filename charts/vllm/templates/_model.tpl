@@ -44,6 +44,11 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* vllm.modelNames: that name and the others of the model, as a JSON list. */ -}}
+{{- define "vllm.modelNames" -}}
+{{- prepend (.Values.model.aliases | default list) (include "vllm.modelName" .) | toRawJson -}}
+{{- end -}}
+
 {{- /* vllm.usesHub: "true" where the model or an adapter comes from Hugging Face. */ -}}
 {{- define "vllm.usesHub" -}}
 {{- range include "vllm.sources" . | fromJsonArray -}}
@@ -109,13 +114,15 @@
 {{- /* vllm.sourceContainers: the containers that bring the model and its adapters into the pod before the server starts, as a JSON map of name to container. */ -}}
 {{- define "vllm.sourceContainers" -}}
 {{- $containers := dict -}}
-{{- range include "vllm.sources" . | fromJsonArray -}}
+{{- $sources := include "vllm.sources" . | fromJsonArray -}}
+{{- range $sources -}}
   {{- if and (eq .scheme "oci") $.Values.model.copyFrom -}}
   {{- $target := dict "name" .name "mountPath" "/target" -}}
   {{- $_ := set $containers (printf "copy-%s" .name) (dict
     "image" .rest
     "imagePullPolicy" $.Values.image.pullPolicy
     "command" (list "cp" "-r" (printf "%s/." $.Values.model.copyFrom) "/target")
+    "resources" (include "vllm.initResources" $ | fromJson)
     "volumeMounts" (list $target)
   ) -}}
   {{- else if or (and .adapter (has .scheme (list "hf" "s3" "gs"))) (and (eq .scheme "hf") (ne $.Values.cache.model.type "emptyDir")) -}}
@@ -127,8 +134,10 @@
   {{- if .adapter -}}
   {{- $mounts = append $mounts (dict "name" "fetched" "mountPath" "/fetched") -}}
   {{- end -}}
-  {{- if and (eq .scheme "gs") .credentials -}}
-  {{- $mounts = append $mounts (dict "name" (printf "%s-key" .name) "mountPath" (printf "/etc/vllm/google/%s" .name) "readOnly" true) -}}
+  {{- /* Without credentials of its own an adapter has the model's, as the environment has them, too. */ -}}
+  {{- $owner := .credentials | empty | ternary (first $sources) . -}}
+  {{- if and (eq .scheme "gs") (eq $owner.scheme "gs") $owner.credentials -}}
+  {{- $mounts = append $mounts (dict "name" (printf "%s-key" $owner.name) "mountPath" (printf "/etc/vllm/google/%s" $owner.name) "readOnly" true) -}}
   {{- end -}}
   {{- $env := merge (include "vllm.credentialsEnv" . | fromJson) (include "vllm.fetchEnv" $ | fromJson) -}}
   {{- $container := dict
@@ -136,6 +145,7 @@
     "imagePullPolicy" $.Values.image.pullPolicy
     "command" (list "python3" "-I" "-c" ($.Files.Get "files/fetch.py") .uri (.revision | default "") .fetched)
     "env" (include "vllm.envList" $env | fromJsonArray)
+    "resources" (include "vllm.initResources" $ | fromJson)
     "terminationMessagePolicy" "FallbackToLogsOnError"
     "volumeMounts" $mounts
   -}}

@@ -1,13 +1,29 @@
-{{- /* vllm.cpuRequest: the whole cores that the container asks for, with podSpec laid over resources; empty where neither names any. */ -}}
-{{- define "vllm.cpuRequest" -}}
+{{- /* vllm.givenResources: the server's resources as the user gives them, with podSpec laid over them, as JSON. */ -}}
+{{- define "vllm.givenResources" -}}
 {{- $server := dict "resources" (deepCopy (.Values.resources | default dict)) -}}
 {{- range (.Values.podSpec).containers -}}
 {{- if eq .name "vllm" -}}
 {{- include "vllm.overlay" (dict "base" $server "over" (pick . "resources")) -}}
 {{- end -}}
 {{- end -}}
-{{- $limit := (($server.resources).limits).cpu -}}
-{{- $quantity := (($server.resources).requests).cpu | default $limit | default "" | toString -}}
+{{- $server.resources | default dict | toRawJson -}}
+{{- end -}}
+
+{{- /* vllm.initResources: the resources of the chart's own init containers, as JSON: the server's cpu and memory, so that they ask for no more than is reserved anyway, keep the pod's class of service, and pass a quota. */ -}}
+{{- define "vllm.initResources" -}}
+{{- $resources := dict -}}
+{{- range $part, $amounts := pick (include "vllm.givenResources" . | fromJson) "limits" "requests" -}}
+  {{- with pick ($amounts | default dict) "cpu" "memory" -}}
+  {{- $_ := set $resources $part . -}}
+  {{- end -}}
+{{- end -}}
+{{- toRawJson $resources -}}
+{{- end -}}
+
+{{- /* vllm.cpuRequest: the whole cores that the container asks for; empty where none are given. */ -}}
+{{- define "vllm.cpuRequest" -}}
+{{- $resources := include "vllm.givenResources" . | fromJson -}}
+{{- $quantity := ($resources.requests).cpu | default ($resources.limits).cpu | default "" | toString -}}
 {{- if hasSuffix "m" $quantity -}}
 {{- divf (trimSuffix "m" $quantity | float64) 1000 | floor | int64 -}}
 {{- else if $quantity -}}

@@ -1,14 +1,18 @@
-{{- /* vllm.severalKeys: "true" where several API keys hold at once, which vLLM takes from a file only. */ -}}
-{{- define "vllm.severalKeys" -}}
-{{- if gt (len (.Values.server.apiKey.keys | default dict)) 1 -}}
-true
+{{- /* vllm.apiKeys: the API keys that hold, as a JSON map of name to {existingSecret, key}. */ -}}
+{{- define "vllm.apiKeys" -}}
+{{- $keys := dict -}}
+{{- range $name, $key := .Values.server.apiKey.keys -}}
+  {{- if $key -}}
+  {{- $_ := set $keys $name $key -}}
+  {{- end -}}
 {{- end -}}
+{{- toRawJson $keys -}}
 {{- end -}}
 
 {{- /* vllm.apiKeysVolume: a volume with one file for each API key, under the key's name in the values, as JSON. */ -}}
 {{- define "vllm.apiKeysVolume" -}}
 {{- $sources := list -}}
-{{- range $name, $key := .Values.server.apiKey.keys -}}
+{{- range $name, $key := include "vllm.apiKeys" . | fromJson -}}
 {{- $item := dict "key" $key.key "path" $name -}}
 {{- $sources = append $sources (dict "secret" (dict "name" $key.existingSecret "items" (list $item))) -}}
 {{- end -}}
@@ -18,7 +22,7 @@ true
 {{- /* vllm.securityVolumes: the volumes with API keys and the certificate, as a JSON map of name to volume. */ -}}
 {{- define "vllm.securityVolumes" -}}
 {{- $volumes := dict -}}
-{{- if include "vllm.severalKeys" . -}}
+{{- if include "vllm.apiKeys" . | fromJson -}}
 {{- $_ := set $volumes "api-keys" (include "vllm.apiKeysVolume" . | fromJson) -}}
 {{- $_ := set $volumes "server-config" (dict "emptyDir" (dict "medium" "Memory" "sizeLimit" "1Mi")) -}}
 {{- end -}}
@@ -31,7 +35,7 @@ true
 {{- /* vllm.securityMounts: the server's mounts of those volumes, as a JSON map of path to mount. */ -}}
 {{- define "vllm.securityMounts" -}}
 {{- $mounts := dict -}}
-{{- if include "vllm.severalKeys" . -}}
+{{- if include "vllm.apiKeys" . | fromJson -}}
 {{- $_ := set $mounts "/etc/vllm/config" (dict "name" "server-config" "readOnly" true) -}}
 {{- end -}}
 {{- with .Values.server.tls -}}
@@ -40,14 +44,15 @@ true
 {{- toRawJson $mounts -}}
 {{- end -}}
 
-{{- /* vllm.securityContainers: the container that writes several API keys into a file in memory before the server starts, as a JSON map of name to container. */ -}}
+{{- /* vllm.securityContainers: the container that writes the API keys into a file in memory before the server starts, as a JSON map of name to container. */ -}}
 {{- define "vllm.securityContainers" -}}
 {{- $containers := dict -}}
-{{- if include "vllm.severalKeys" . -}}
+{{- if include "vllm.apiKeys" . | fromJson -}}
 {{- $_ := set $containers "api-keys" (dict
   "image" (include "vllm.image" .)
   "imagePullPolicy" .Values.image.pullPolicy
   "command" (list "python3" "-I" "-c" (.Files.Get "files/api-keys.py") "/etc/vllm/api-keys" "/etc/vllm/config/server.yaml")
+  "resources" (include "vllm.initResources" . | fromJson)
   "terminationMessagePolicy" "FallbackToLogsOnError"
   "volumeMounts" (list
     (dict "name" "api-keys" "mountPath" "/etc/vllm/api-keys" "readOnly" true)

@@ -12,7 +12,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- /* vllm.testVolumes: the volumes of that pod with API keys and the authority of the certificate, as a JSON list. */ -}}
 {{- define "vllm.testVolumes" -}}
 {{- $volumes := list -}}
-{{- if .Values.server.apiKey.keys -}}
+{{- if include "vllm.apiKeys" . | fromJson -}}
 {{- $volumes = append $volumes (merge (dict "name" "api-keys") (include "vllm.apiKeysVolume" . | fromJson)) -}}
 {{- end -}}
 {{- with (.Values.server.tls).caKey -}}
@@ -25,7 +25,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- /* vllm.testCommand: the command of that pod, as a JSON list. */ -}}
 {{- define "vllm.testCommand" -}}
 {{- $address := printf "%s://%s:%s" (include "vllm.scheme" .) (include "vllm.host" .) (include "vllm.scalar" .Values.service.port) -}}
-{{- $names := prepend (.Values.model.aliases | default list) (include "vllm.modelName" .) -}}
+{{- $names := include "vllm.modelNames" . | fromJsonArray -}}
 {{- range include "vllm.sources" . | fromJsonArray | rest -}}
 {{- $names = append $names .adapter -}}
 {{- end -}}

@@ -22,6 +22,7 @@ from scripts import cluster, crds
 from scripts.doctor import __main__ as doctor
 from scripts.doctor import rules
 from scripts.doctor.rules import Finding
+from scripts.images import VLLM
 from scripts.release import Release
 
 NAMESPACE, QUOTA = "vllm-e2e-doctor", "vllm-e2e-doctor-quota"
@@ -140,6 +141,17 @@ BROKEN = (
         "model.uri",
     ),
     Broken(
+        "no-cp",
+        {
+            "model": {"uri": f"oci://{VLLM}", "copyFrom": "/opt"},
+            # as in an image that holds nothing but the model
+            "initContainers": {"copy-model": {"env": [{"name": "PATH", "value": "/nowhere"}]}},
+        }
+        | ready(),
+        r"The model's image has no cp",
+        "use an image with cp",
+    ),
+    Broken(
         "no-secret",
         {"model": {"uri": "hf://org/name", "credentials": {"existingSecret": "absent", "key": "token"}}} | ready(),
         r"Secret absent isn't there",
@@ -148,8 +160,14 @@ BROKEN = (
     Broken(
         "wrong-key",
         {"server": {"apiKey": {"keys": {"main": {"existingSecret": "present", "key": "kye"}}}}} | ready(),
-        r"Secret present has no key kye; it has key",
+        r"Secret present has no key kye; it has empty, key",
         "server.apiKey.keys",
+    ),
+    Broken(
+        "empty-key",
+        {"server": {"apiKey": {"keys": {"main": {"existingSecret": "present", "key": "empty"}}}}} | ready(),
+        r"server\.apiKey\.keys\.main: the Secret holds nothing under this key",
+        "write the API key into the Secret",
     ),
     Broken(
         "no-certificate",
@@ -324,7 +342,8 @@ def namespaces() -> Iterator[None]:
     """Two namespaces of this stage's own, one with a quota, without anything from an earlier run."""
     both = [Release("", name) for name in (NAMESPACE, QUOTA)]
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"}}
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "present"}, "stringData": {"key": "s3cr3t"}}
+    keys = {"key": "s3cr3t", "empty": "\n"}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "present"}, "stringData": keys}
     _remove(both)
     for place in both:
         place.create_namespace()

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from e2e.conftest import FILES
-from e2e.exposure.workbench import CLAIM, NAMESPACE, STREAMS, Workbench, ask, exposures, names, nothing_lost
+from e2e.exposure.workbench import ANSWER, CLAIM, NAMESPACE, STREAMS, Workbench, ask, exposures, names, nothing_lost
 
 from scripts.common import run
 from scripts.demo import MODEL
@@ -112,11 +112,14 @@ def guarded(
     keys = {name: secrets.token_hex(16) for name in ("first", "second")}
     certificate = _certificate(tmp_path_factory.mktemp("certificate"))
     contents = {"api-keys": keys, "certificate": certificate}
+    # one that lets in only pods of which each container has a limit
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "limits"}}
     workbench.start(
+        quota | {"spec": {"hard": {"limits.memory": "64Gi"}}},
         *(
             {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": content}
             for name, content in contents.items()
-        )
+        ),
     )
     adapters = {"shout": {"uri": f"pvc://{CLAIM}/models/adapters/shout"}}
     exposed = exposures()
@@ -131,7 +134,7 @@ def guarded(
     guarded = Guarded(release, all_values, keys, ssl.create_default_context(cadata=certificate["tls.crt"]))
     guarded.install("first")
     yield guarded
-    workbench.remove(*(f"secret/{name}" for name in contents))
+    workbench.remove("resourcequota/limits", *(f"secret/{name}" for name in contents))
 
 
 def _helm_test(guarded: Guarded, *keys: str) -> None:
@@ -172,7 +175,7 @@ def test_an_adapter_is_listed_and_answers_by_its_name(guarded: Guarded, record: 
         assert names(api) == {MODEL, "shout"}
         answers = {name: ask(api, name) for name in (MODEL, "shout")}
     record("the model and its adapter say", **answers)
-    assert "Paris" in answers[MODEL]
+    assert ANSWER in answers[MODEL]
     assert answers["shout"] != answers[MODEL]
 
 
@@ -199,7 +202,7 @@ def test_one_key_is_nowhere_to_be_read(guarded: Guarded) -> None:
     assert not guarded.where_keys_are()
 
 
-def test_a_key_is_changed_without_a_pause(guarded: Guarded, record: Record) -> None:
+def test_a_key_is_changed_without_a_pause_under_a_quota(guarded: Guarded, record: Record) -> None:
     old = guarded.load("first")
     with under_load(old):
         guarded.install("first", "second", runtimeUpdates=True)
@@ -217,7 +220,7 @@ def test_a_key_is_changed_without_a_pause(guarded: Guarded, record: Record) -> N
         record(f"key rotated, 1 replica, surge; clients with {clients}", report)
         nothing_lost(report)
     assert not both
-    assert updates == {"no key": 401, "second": 200, "served": True}
+    assert updates == {"no key": 401, "past the key": {404}, "second": 200, "served": True}
     with guarded.client("first") as api:
         assert api.get("/v1/models").status_code == 401
     with guarded.client("second") as api:
@@ -225,9 +228,20 @@ def test_a_key_is_changed_without_a_pause(guarded: Guarded, record: Record) -> N
 
 
 def _run_time_updates(guarded: Guarded) -> dict[str, object]:
-    """Load an adapter where that is allowed: the status without and with a key, and whether it is served then."""
+    """Load an adapter where that is allowed: the status without and with a key, and whether it is served then.
+
+    A stranger also tries vLLM's paths that want no key, to load one, and to take away the one that is served.
+    """
     with guarded.client() as stranger, guarded.client("second") as api:
-        return {"no key": _load_adapter(stranger), "second": _load_adapter(api), "served": bool(ask(api, "late"))}
+        found: dict[str, object] = {"no key": _load_adapter(stranger), "second": _load_adapter(api)}
+        source = {"name": "strange", "src": "/adapters/shout/models/adapters/shout"}
+        tries = [
+            stranger.post(path, json=source) for path in ("/adapters", "/adapters/", "/%61dapters", "/adapters%0A")
+        ]
+        tries += [stranger.delete(path) for path in ("/adapters/late", "/adapters/shout")]
+        found["past the key"] = {answer.status_code for answer in tries}
+        found["served"] = bool(ask(api, "late")) and names(api) == {MODEL, "shout", "late"}
+    return found
 
 
 def test_the_keys_that_were_changed_are_nowhere_to_be_read(guarded: Guarded) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from e2e.conftest import FILES
-from e2e.exposure.workbench import ask, client, names
+from e2e.exposure.workbench import ANSWER, ask, client, exposures, names
 
 from scripts import make_release, registry
 from scripts.common import CHART
@@ -38,17 +38,21 @@ def own_values(values: dict[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name in ("model", "drain")}
 
 
-def test_a_release_is_installed_from_a_registry(
+@pytest.mark.usefixtures("gateway_kinds")
+def test_a_release_is_installed_from_a_registry_and_tested_with_every_exposure(
     published: str, new_release: Callable[..., Release], own_values: dict[str, Any]
 ) -> None:
     release = new_release("pulled")
+    values = own_values | exposures()
     words = [f"{published}/vllm", f"--version={VERSION}", "--plain-http"]
     files = [word for file in FILES for word in ("--values", str(file))]
-    release.helm("install", release.name, *words, *files, "--values=-", stdin=json.dumps(own_values))
+    release.helm("install", release.name, *words, *files, "--values=-", stdin=json.dumps(values))
     release.wait()
+    for kind in ("ingress", "httproute", "inferencepool", "networkpolicy"):
+        release.kubectl("get", kind, release.name)
     with client(release) as api:
         assert names(api) == {MODEL}
-        assert "Paris" in ask(api, MODEL)
+        assert ANSWER in ask(api, MODEL)
     said = release.helm("test", release.name, "--logs", "--timeout=4m")
     assert "/v1/chat/completions streams to its end" in said
     release.kubectl("delete", "pods", "--field-selector=status.phase=Succeeded")  # the test's own outlives the release
@@ -68,4 +72,4 @@ def test_a_release_is_a_part_of_another_chart(
     release.helm("install", release.name, tmp_path, "--values=-", stdin=json.dumps({"chat": cpu | own_values}))
     release.kubectl("rollout", "status", "deployment/assistants-chat", "--timeout=600s")
     with client(release, "assistants-chat") as api:
-        assert "Paris" in ask(api, MODEL)
+        assert ANSWER in ask(api, MODEL)

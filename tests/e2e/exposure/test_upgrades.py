@@ -145,6 +145,7 @@ def _await_crash(release: Release) -> None:
     while not [
         status
         for pod in release.pods()
+        if "deletionTimestamp" not in pod["metadata"]
         for status in pod["status"].get("containerStatuses", [])
         if "terminated" in status["state"] | status["lastState"]
     ]:
@@ -165,11 +166,32 @@ def test_the_oldest_helm_upgrades_what_the_newest_one_has(
     assert KILLED not in ends.exit_codes.values()
 
 
+def test_without_surge_a_second_server_carries_a_bad_upgrade_and_its_rollback(
+    serving: Release, values: dict[str, Any], record: Record
+) -> None:
+    no_surge = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+    two = values | {"replicas": 2, "strategy": no_surge}
+    _upgrade(serving, CHART, two)
+    serving.settle()
+    before = _servers(serving)
+    with under_load(_load()) as load:
+        _upgrade(serving, CHART, two | {"engine": {"extraArgs": ["--no-such-flag"]}})
+        _await_crash(serving)
+        serving.helm("rollback", serving.name)
+        serving.settle()
+    record("upgrade of 2 replicas without surge with an unknown argument, `helm rollback` of Helm 4", load.report)
+    nothing_lost(load.report)
+    after = _servers(serving)
+    assert len(after) == 2
+    assert len(after & before) == 1, "one server has gone for its successor, the other has stayed"
+
+
 # -- without servers, which fit no node: all that counts are the objects
 
 NOWHERE: dict[str, Any] = {"accelerator": {"type": "cpu"}, "nodeSelector": {"example.com/no-such-node": "true"}}
 
 
+@pytest.mark.usefixtures("gateway_kinds")
 @pytest.mark.parametrize("first", ["the oldest", "the newest"])
 def test_each_helm_goes_on_where_the_other_left_off(new_release: NewRelease, first: str) -> None:
     newest = new_release(f"begun-by-{first.split()[1]}")
@@ -181,7 +203,7 @@ def test_each_helm_goes_on_where_the_other_left_off(new_release: NewRelease, fir
         deployment = json.loads(release.kubectl("get", "deployment", newest.name, "--output=json"))
         assert deployment["spec"]["replicas"] == number + 1
         assert deployment["spec"]["template"]["metadata"]["labels"].items() >= label.items()
-        for kind in ("service", "ingress", "networkpolicy", "poddisruptionbudget"):
+        for kind in ("service", "ingress", "httproute", "inferencepool", "networkpolicy", "poddisruptionbudget"):
             item = json.loads(release.kubectl("get", kind, newest.name, "--output=json"))
             assert item["metadata"]["annotations"].items() >= label.items()
     releases = json.loads(newest.helm("history", newest.name, "--output=json"))

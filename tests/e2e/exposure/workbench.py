@@ -20,7 +20,10 @@ from scripts.release import Release
 
 NAMESPACE = "vllm-e2e-exposure"
 CLAIM = "models"
-QUESTION = {"messages": [{"role": "user", "content": "What is the capital of France?"}], "max_tokens": 24}
+#: Of the answer's word the model in float32 is sure: each of its tokens leads the next likely one by more than 2.5, as
+#: a natural logarithm, and where the words before it may turn out differently, they lead to it all the same.
+QUESTION = {"messages": [{"role": "user", "content": "What is the chemical symbol of water?"}], "max_tokens": 24}
+ANSWER = "H2O"
 #: One client that connects anew for each request, and one that keeps its connection.
 STREAMS = [Stream("new", pause=1), Stream("reused", pause=1)]
 
@@ -29,6 +32,16 @@ def pod(name: str, command: list[str], volumes: dict[str, dict[str, Any]], **con
     """A pod like those of `e2e.pods`, with the claim at /claim."""
     claim = {"/claim": {"persistentVolumeClaim": {"claimName": CLAIM}}}
     return pods.pod(name, command, claim | volumes, **container)
+
+
+def claim(name: str) -> dict[str, Any]:
+    """A claim for models."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "2Gi"}}},
+    }
 
 
 @dataclass(frozen=True)
