@@ -10,6 +10,9 @@ from harness.findings import Finding, report
 from harness.helm import Rendered
 from harness.value_sets import ValueSet, value_sets
 
+from scripts import last_release as releases
+from scripts.last_release import LastRelease
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that asks for `value_set` once for each."""
@@ -27,6 +30,15 @@ def pytest_report_header() -> str:
 def rendered(value_set: ValueSet) -> Rendered:
     """The value set's render."""
     return helm.render(value_set.path)
+
+
+@pytest.fixture(scope="session")
+def last_release() -> LastRelease:
+    """The release before this commit; skips where the checkout has no history."""
+    found = releases.last_release()
+    if not found:
+        pytest.skip(releases.UNKNOWN)
+    return found
 
 
 def _clean(findings: Sequence[Finding], rendered: Rendered) -> None:

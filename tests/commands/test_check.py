@@ -76,6 +76,11 @@ FINDINGS = {
         "extraObjects — an object in it has no metadata.name that is a text — write its metadata.name, in quotation"
     ],
     'commonLabels: {team: "two words"}': ["commonLabels.team — two words is no value of a label"],
+    "engine: {envFrom: [{configMapRef: {}}]}": ["engine.envFrom.0.configMapRef — names no ConfigMap ("],
+    "extraObjects: {a: {apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {}}}": [
+        "'containers' is a required property",
+        "not looked at: whether every name leads somewhere",
+    ],
     "podSpec: {enableServiceLinks: true}": ["podSpec.enableServiceLinks — must be false"],
     "extraObjects: {a: {apiVersion: v1, kind: Secret, metadata: {name: '{{ randAlpha 8 }}'}}}": [
         "extraObjects.a — is only in one of two renders"
@@ -114,6 +119,35 @@ def test_later_files_and_set_win(values: Path, capsys: pytest.CaptureFixture[str
     assert told(capsys, "-f", f"{values},{later}")[0] == 0
     code, output = told(capsys, "-f", str(values), "-f", str(later), "--set", "replicas=many")
     assert (code, "replicas — is a string" in output) == (1, True)
+
+
+#: Objects of a user's own that are as they should be, and unlike any that the chart makes.
+OWN = """
+closed: {apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: a}, spec: {podSelector: {}}}
+elsewhere: {apiVersion: v1, kind: Service, metadata: {name: b}, spec: {type: ExternalName, externalName: b.example.com}}
+another: {apiVersion: v1, kind: Service, metadata: {name: c}, spec: {selector: {app: c}, ports: [{port: 80}]}}
+budget:
+  apiVersion: policy/v1
+  kind: PodDisruptionBudget
+  metadata: {name: d}
+  spec: {selector: {matchExpressions: [{key: app, operator: Exists}]}}
+ingress:
+  apiVersion: networking.k8s.io/v1
+  kind: Ingress
+  metadata: {name: e}
+  spec: {defaultBackend: {service: {name: test, port: {name: http}}}, tls: [{hosts: [e.example.com]}]}
+redirect:
+  apiVersion: gateway.networking.k8s.io/v1
+  kind: HTTPRoute
+  metadata: {name: f}
+  spec: {rules: [{filters: [{type: RequestRedirect, requestRedirect: {scheme: https}}]}]}
+"""
+
+
+def test_objects_of_a_users_own_may_be_unlike_the_charts(values: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values.write_text(f"extraObjects:{OWN}".replace("\n", "\n  "), encoding="utf-8")
+    code, output = told(capsys, "-f", str(values))
+    assert code == 0, output
 
 
 def test_an_object_of_a_kind_that_nobody_knows_is_left_out_and_named(

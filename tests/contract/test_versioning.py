@@ -1,41 +1,23 @@
-"""What a version may break: values and schema against those of the last tag, by docs/versioning.md."""
+"""What a version may break: values and schema against those of the last release, by docs/versioning.md."""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 import tomllib
 from typing import Any
 
-import pytest
 import yaml
 from harness import compatibility
 from harness.helm import CHART, ROOT
 
+from scripts.last_release import LastRelease
+
 METADATA: dict[str, Any] = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
 
 
-def git(*arguments: str) -> str | None:
-    """What git prints; nothing where it isn't there, or this is no checkout."""
-    if not shutil.which("git"):
-        return None
-    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.stdout if done.returncode == 0 else None
-
-
-def last_tag() -> str:
-    """The last release before this commit; skips, with the reason, where the checkout knows none."""
-    tag = (git("describe", "--tags", "--match", "v[0-9]*", "--abbrev=0", "HEAD^") or "").strip()
-    if not tag:
-        pytest.skip("no tag v… in this checkout, so nothing to compare with: `git fetch --tags --unshallow`")
-    return tag
-
-
-def test_what_breaks_values_files_has_a_version_that_may() -> None:
-    tag = last_tag()
-    old = {name: git("show", f"{tag}:charts/vllm/{name}") or "" for name in ("values.schema.json", "values.yaml")}
+def test_what_breaks_values_files_has_a_version_that_may(last_release: LastRelease) -> None:
+    old = {name: last_release.read(f"charts/vllm/{name}") for name in ("values.schema.json", "values.yaml")}
     new = {name: (CHART / name).read_text(encoding="utf-8") for name in old}
     found = compatibility.breaches(
         json.loads(old["values.schema.json"]),
@@ -43,10 +25,12 @@ def test_what_breaks_values_files_has_a_version_that_may() -> None:
         yaml.safe_load(old["values.yaml"]),
         yaml.safe_load(new["values.yaml"]),
     )
-    allowed = compatibility.next_version(tag.removeprefix("v"), breaking=True)
+    allowed = compatibility.next_version(last_release.version, breaking=True)
     listed = "\n".join(map(str, found))
     enough = compatibility.as_numbers(METADATA["version"]) >= compatibility.as_numbers(allowed)
-    assert enough or not found, f"since {tag}:\n{listed}\nset version: {allowed} in charts/vllm/Chart.yaml"
+    assert enough or not found, (
+        f"since {last_release.version}:\n{listed}\nset version: {allowed} in charts/vllm/Chart.yaml"
+    )
 
 
 def test_the_harness_has_the_version_of_the_chart() -> None:

@@ -16,7 +16,7 @@ import yaml
 from harness import go_yaml, helm, kubernetes_api, vllm_arguments
 from harness.findings import Finding
 from harness.helm import HelmError
-from harness.invariants import CHECKS, Check, Subject, of_chart
+from harness.invariants import CHECKS, Check, Subject
 from harness.objects import Step
 from harness.refusals import Refusal, refusals
 
@@ -260,21 +260,25 @@ def _complaints(subject: Subject) -> tuple[tuple[Complaint, ...], tuple[str, ...
     strangers = [
         manifest
         for manifest in subject.render().objects
-        if not of_chart(manifest) and not kubernetes_api.knows(manifest, subject.minors)
+        if not manifest.of_chart and not kubernetes_api.knows(manifest, subject.minors)
     ]
     known = replace(subject, unknown=frozenset(manifest.kind for manifest in strangers))
     blame = _Blame(known)
     found: list[Complaint] = []
+    unseen: list[str] = []
     for name, item in CHECKS.items():
         try:
             found += _told(name, item, item.findings(known), blame)
         except (LookupError, TypeError, AttributeError, ValueError) as error:
+            if found:  # which says already what is wrong with the object
+                unseen.append(f"whether {item.says}")
+                continue
             raise CannotCheckError(
                 f"Whether {item.says} can't be told ({type(error).__name__}: {error}): look for a part of an object "
                 "that lacks what Kubernetes wants of it, in extraObjects and podSpec."
             ) from None
-    left_out = tuple(f"{manifest}: nothing is known of its kind here" for manifest in strangers)
-    return tuple(dict.fromkeys(found)), left_out
+    unseen += [f"{manifest}: nothing is known of its kind here" for manifest in strangers]
+    return tuple(dict.fromkeys(found)), tuple(unseen)
 
 
 def _lacks(body: Any) -> str:

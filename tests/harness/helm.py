@@ -158,8 +158,9 @@ def render(
     # Helm reads no pair of surrogates, as which json would write an emoji
     stdin = json.dumps(maps[0], ensure_ascii=False) if maps else ""
     command = (*arguments, *layers, *options)
-    # a chart is known by its content, as tests make copies of it
-    words = json.dumps([word for word in command if word != str(chart)]).replace(f"{ROOT}/", "")
+    # a chart and values files are known by their content, as tests make copies of them
+    places = {str(chart), *map(str, files)}
+    words = json.dumps([word for word in command if word not in places]).replace(f"{ROOT}/", "")
     key = hashlib.sha256(b"\0".join([words.encode(), *(path.read_bytes() for path in files)])).hexdigest()
     return _render(command, stdin, key + digest(chart))
 

@@ -16,19 +16,11 @@ from typing import Any
 from harness import helm, kubernetes_api, names, pod_security, promql, references, vllm_arguments
 from harness.findings import Finding
 from harness.helm import Rendered
-from harness.objects import Container, Manifest, Objects, Step, containers, pods
+from harness.objects import Container, Objects, Step, containers, pods
 
 #: Release names as long as Helm takes them, one plain and one that no Service may have.
 LONG_NAME = "release" + "-name" * 9 + "s"
 ODD_NAME = "7b.chat" + ".model-v1" * 5 + "s"
-
-#: Where the user's own objects come from, of which the chart promises nothing.
-EXTRA = "/extra-objects.yaml"
-
-
-def of_chart(manifest: Manifest) -> bool:
-    """Whether an object is the chart's own, and not one of extraObjects."""
-    return not manifest.source.endswith(EXTRA)
 
 
 @dataclass(frozen=True)
@@ -60,7 +52,7 @@ class Subject:
     def objects(self, *options: str, release: str = "") -> Objects:
         """Return the objects of a render that can be looked at."""
         every = self.render(*options, release=release).objects
-        return Objects(item for item in every if of_chart(item) or item.kind not in self.unknown)
+        return Objects(item for item in every if item.of_chart or item.kind not in self.unknown)
 
     @property
     def vllm(self) -> str:
@@ -85,7 +77,7 @@ def servers(objects: Objects) -> Iterator[Container]:
     """Every container in which vLLM runs."""
     for workload in objects.servers():
         for container in containers(workload):
-            if container.body["name"] == "vllm" and of_chart(workload):
+            if container.body["name"] == "vllm" and workload.of_chart:
                 yield container
 
 
@@ -172,7 +164,7 @@ def start_and_stop(subject: Subject) -> list[Finding]:
             found.append(Finding(manifest, (*server.path, "terminationMessagePolicy"), "must show the end of the log"))
         if body["image"].endswith(":latest"):
             found.append(Finding(manifest, (*server.path, "image"), f"{body['image']} may be another one tomorrow"))
-    for pod in (pod for item in subject.objects().servers() if of_chart(item) for pod in pods(item)):
+    for pod in (pod for item in subject.objects().servers() if item.of_chart for pod in pods(item)):
         for key in ("enableServiceLinks", "automountServiceAccountToken"):
             if pod.spec.get(key) is not False:
                 found.append(Finding(pod.manifest, (*pod.path, key), "must be false"))

@@ -48,6 +48,11 @@ class Manifest:
         """The object's name."""
         return str(self.body["metadata"]["name"])
 
+    @property
+    def of_chart(self) -> bool:
+        """Whether the object is the chart's own, and not one of extraObjects, of which the chart promises nothing."""
+        return not self.source.endswith("/extra-objects.yaml")
+
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
 

@@ -10,7 +10,15 @@ from harness.findings import Finding
 from harness.objects import Manifest, Objects, Pod, Step, pods
 
 #: Lists that Kubernetes takes for maps, with what makes an item's key.
-_POD_LISTS: dict[str, tuple[str, ...]] = {"volumes": ("name",), "containers": ("name",), "imagePullSecrets": ("name",)}
+_POD_LISTS: dict[str, tuple[str, ...]] = {
+    "volumes": ("name",),
+    "initContainers": ("name",),
+    "containers": ("name",),
+    "imagePullSecrets": ("name",),
+    "resourceClaims": ("name",),
+    "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
+    "hostAliases": ("ip",),
+}
 _CONTAINER_LISTS: dict[str, tuple[str, ...]] = {
     "env": ("name",),
     "ports": ("containerPort", "protocol"),
@@ -69,14 +77,14 @@ def declared_external(values: Any) -> External:
 
 
 def findings(objects: Objects, external: External) -> list[Finding]:
-    """Every name that leads nowhere, and every selector that does not pick exactly one workload or Service."""
+    """Every name that leads nowhere, and every selector of the chart's that does not pick one workload or Service."""
     known = objects.names() | external | {("ServiceAccount", "default")}
     found = [finding for manifest in objects.workloads() for pod in pods(manifest) for finding in _pod(pod, known)]
-    for service in objects.of("Service"):
-        found += _service(service, objects)
-    for kind, path in _SELECTORS.items():
-        for manifest in objects.of(kind):
-            found += _selector(manifest, path, objects)
+    for manifest in filter(lambda item: item.of_chart, objects):
+        if manifest.kind == "Service":
+            found += _service(manifest, objects)
+        elif manifest.kind in _SELECTORS:
+            found += _selector(manifest, _SELECTORS[manifest.kind], objects)
     for manifest in objects:
         for where, kind, name, port in _backends(manifest):
             if (kind, name) not in known:
@@ -137,15 +145,19 @@ def _backends(manifest: Manifest) -> Iterator[tuple[tuple[Step, ...], str, str, 
     spec = manifest.body.get("spec", {})
     if manifest.kind == "Ingress":
         for entry in spec.get("tls", []):
-            yield ("spec", "tls"), "Secret", entry["secretName"], None
-        for rule in spec["rules"]:
-            for item in rule["http"]["paths"]:
-                service = item["backend"]["service"]
+            if "secretName" in entry:  # else the controller's own certificate is meant
+                yield ("spec", "tls"), "Secret", entry["secretName"], None
+        backends: list[tuple[tuple[str, ...], dict[str, Any]]]
+        paths = [item for rule in spec.get("rules", []) for item in rule.get("http", {}).get("paths", [])]
+        backends = [(("rules", item.get("path", "/")), item["backend"]) for item in paths]
+        backends.append((("defaultBackend",), spec.get("defaultBackend", {})))
+        for where, backend in backends:
+            if service := backend.get("service"):  # else it leads to a resource that is no Service
                 port = service["port"].get("name") or service["port"]["number"]
-                yield ("spec", "rules", item["path"]), "Service", service["name"], port
+                yield ("spec", *where), "Service", service["name"], port
     if manifest.kind == "HTTPRoute":
-        for rule in spec["rules"]:
-            for backend in rule["backendRefs"]:
+        for rule in spec.get("rules", []):
+            for backend in rule.get("backendRefs", []):
                 where = ("spec", "rules", "backendRefs")
                 yield where, backend.get("kind", "Service"), backend["name"], backend.get("port")
     if manifest.kind == "InferencePool":
@@ -163,7 +175,9 @@ def _pod(pod: Pod, known: set[tuple[str, str]]) -> Iterator[Finding]:
     volumes = {volume["name"] for volume in spec.get("volumes", [])}
     mounted = set()
     for where, kind, name in _named(spec):
-        if (kind, name) not in known:
+        if not name:
+            yield Finding(manifest, (*path, *where), f"names no {kind}")
+        elif (kind, name) not in known:
             yield Finding(manifest, (*path, *where), f"{kind} {name} is not there")
     for container in pod.containers():
         for mount in container.body.get("volumeMounts", []):
@@ -180,26 +194,26 @@ def _pod(pod: Pod, known: set[tuple[str, str]]) -> Iterator[Finding]:
         yield Finding(manifest, (*path, "volumes", name), "no container mounts it")
 
 
-def _named(spec: dict[str, Any]) -> Iterator[tuple[tuple[Step, ...], str, str]]:
-    """Path, kind and name of every object that a pod names."""
+def _named(spec: dict[str, Any]) -> Iterator[tuple[tuple[Step, ...], str, str | None]]:
+    """Path, kind and name of every object that a pod names; the name is empty where it is left out."""
     if "serviceAccountName" in spec:
         yield ("serviceAccountName",), "ServiceAccount", spec["serviceAccountName"]
     for volume in spec.get("volumes", []):
         where = ("volumes", volume["name"])
         for source in volume.keys() & _VOLUME_SOURCES.keys():
             kind, key = _VOLUME_SOURCES[source]
-            yield where, kind, volume[source][key]
+            yield where, kind, volume[source].get(key)
         for projected in volume.get("projected", {}).get("sources", []):
             for source in projected.keys() & _PROJECTED_SOURCES.keys():
-                yield where, _PROJECTED_SOURCES[source], projected[source]["name"]
+                yield where, _PROJECTED_SOURCES[source], projected[source].get("name")
     for container in (*spec.get("initContainers", []), *spec["containers"]):
         for variable in container.get("env", []):
             for source in variable.get("valueFrom", {}).keys() & _ENV_SOURCES.keys():
-                name = variable["valueFrom"][source]["name"]
+                name = variable["valueFrom"][source].get("name")
                 yield (container["name"], "env", variable["name"]), _ENV_SOURCES[source], name
         for origin in container.get("envFrom", []):
             for source in origin.keys() & _ENV_FROM_SOURCES.keys():
-                yield (container["name"], "envFrom"), _ENV_FROM_SOURCES[source], origin[source]["name"]
+                yield (container["name"], "envFrom"), _ENV_FROM_SOURCES[source], origin[source].get("name")
 
 
 def _service(service: Manifest, objects: Objects) -> Iterator[Finding]:

@@ -11,7 +11,10 @@ import pytest
 from contract import test_chart, test_chart_readme, test_schema
 from harness import helm
 from harness.objects import Manifest, Objects
+from harness.value_sets import SHIPPED
 from render import test_upgrade
+
+from scripts.last_release import LastRelease
 
 
 def templates(file: str, old: str, new: str) -> tuple[Any, str, Any]:
@@ -85,11 +88,15 @@ def test_what_moves_alone_is_seen(drift: str, monkeypatch: pytest.MonkeyPatch) -
 # -- an upgrade
 
 
-def changed(*path: Any, value: Any) -> test_upgrade.Upgrades:
-    """An upgrade of one release in which a field of the Deployment gets another value."""
-    before = helm.render({}).objects
+#: Values that make each kind of workload.
+WORKLOADS: dict[str, helm.Values] = {"Deployment": {}, "LeaderWorkerSet": SHIPPED / "multi-node.yaml"}
+
+
+def changed(*path: Any, value: Any, kind: str = "Deployment") -> test_upgrade.Upgrades:
+    """An upgrade of one release in which a field of its workload gets another value."""
+    before = helm.render(WORKLOADS[kind]).objects
     after = Objects([Manifest(item.source, copy.deepcopy(item.body)) for item in before])
-    part: Any = after.one("Deployment").body
+    part: Any = after.one(kind).body
     for step in path[:-1]:
         part = part[step]
     part[path[-1]] = value
@@ -103,29 +110,44 @@ def test_an_upgrade_that_changes_nothing_passes() -> None:
 
 
 def test_a_field_that_kubernetes_keeps_is_seen_where_it_changes() -> None:
-    with pytest.raises(AssertionError, match="Deployment/test"):
-        test_upgrade.test_an_upgrade_changes_nothing_that_cannot_be_changed(
-            changed("spec", "selector", "matchLabels", value={"app": "other"})
-        )
+    for kind, path in (
+        ("Deployment", ("spec", "selector", "matchLabels")),
+        ("LeaderWorkerSet", ("spec", "leaderWorkerTemplate", "subGroupPolicy")),
+    ):
+        with pytest.raises(AssertionError, match=f"{kind}/test"):
+            test_upgrade.test_an_upgrade_changes_nothing_that_cannot_be_changed(
+                changed(*path, value={"app": "other"}, kind=kind)
+            )
 
 
-def test_a_second_server_is_seen() -> None:
-    with pytest.raises(AssertionError, match="Deployment"):
+@pytest.mark.parametrize("kind", WORKLOADS)
+def test_a_second_server_is_seen(kind: str) -> None:
+    with pytest.raises(AssertionError, match=kind):
         test_upgrade.test_an_upgrade_makes_no_second_server_and_leaves_no_claim_behind(
-            changed("metadata", "name", value="test-2")
+            changed("metadata", "name", value="test-2", kind=kind)
         )
 
 
-def test_a_restart_that_the_changelog_is_silent_of_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    restarting = changed("spec", "template", "spec", "priorityClassName", value="high")
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        ("Deployment", ("spec", "template")),
+        ("LeaderWorkerSet", ("spec", "leaderWorkerTemplate", "leaderTemplate")),
+        ("LeaderWorkerSet", ("spec", "leaderWorkerTemplate", "workerTemplate")),
+    ],
+)
+def test_a_restart_that_the_changelog_is_silent_of_is_seen(
+    kind: str, path: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restarting = changed(*path, "spec", "priorityClassName", value="high", kind=kind)
     monkeypatch.setattr(test_upgrade, "ROOT", tmp_path)
-    monkeypatch.setattr(test_upgrade, "last_tag", lambda: "v0.1.0")
+    last = LastRelease("0.1.0", commit="")
     changelog = tmp_path / "CHANGELOG.md"
     changelog.write_text("## [Unreleased]\n\n## [0.1.0]\n- Servers restart at the upgrade.\n", encoding="utf-8")
     with pytest.raises(AssertionError, match="restart at the upgrade"):
-        test_upgrade.test_pods_that_restart_at_an_upgrade_are_told_of(restarting)
+        test_upgrade.test_pods_that_restart_at_an_upgrade_are_told_of(restarting, last)
     changelog.write_text("## [Unreleased]\n- Servers restart at\n  the upgrade.\n\n## [0.1.0]\n", encoding="utf-8")
-    test_upgrade.test_pods_that_restart_at_an_upgrade_are_told_of(restarting)
+    test_upgrade.test_pods_that_restart_at_an_upgrade_are_told_of(restarting, last)
 
 
 def test_a_key_that_the_last_release_took_and_this_one_refuses_is_seen(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from harness import helm
 from harness.findings import Finding
 from harness.helm import CHART, Rendered
-from harness.invariants import CHECKS, Subject, of_chart
+from harness.invariants import CHECKS, Subject
 from harness.objects import pods
 from harness.value_sets import ValueSet
 
@@ -49,7 +49,7 @@ def test_selectors_hold_only_name_and_instance(rendered: Rendered) -> None:
 
 def test_every_object_stands_in_the_release_namespace_with_its_labels(rendered: Rendered) -> None:
     for manifest in rendered.objects:
-        if not of_chart(manifest):
+        if not manifest.of_chart:
             continue
         assert manifest.at("metadata", "namespace") == "models"
         assert manifest.at("metadata", "labels").keys() > SELECTOR_LABELS

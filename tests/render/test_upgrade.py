@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,46 +10,35 @@ from harness import helm
 from harness.helm import CHART, ROOT, HelmError
 from harness.objects import Manifest, Objects
 
+from scripts.last_release import LastRelease
+
 #: Fields that an API server refuses to change, by kind.
 IMMUTABLE: dict[str, list[tuple[str, ...]]] = {
     "Deployment": [("spec", "selector")],
     "PersistentVolumeClaim": [("spec", "accessModes"), ("spec", "storageClassName"), ("spec", "volumeName")],
     "Service": [("spec", "clusterIP")],
     "Job": [("spec", "template"), ("spec", "selector")],
+    "LeaderWorkerSet": [("spec", "leaderWorkerTemplate", "subGroupPolicy")],  # refused by its own webhook
     "StatefulSet": [("spec", "selector"), ("spec", "serviceName"), ("spec", "volumeClaimTemplates")],
 }
 
 #: Kinds whose objects hold on to something under their name: servers, an address, or weights.
-KEPT_BY_NAME = ("Deployment", "Service", "PersistentVolumeClaim")
+KEPT_BY_NAME = ("Deployment", "LeaderWorkerSet", "Service", "PersistentVolumeClaim")
+
+#: Where the pods of a kind stand, which restart when it changes.
+POD_TEMPLATES = {"Deployment": ("spec", "template"), "LeaderWorkerSet": ("spec", "leaderWorkerTemplate")}
+
+#: How Helm is told that there is a release already.
+UPGRADE = ("--is-upgrade",)
 
 #: What a release says under Changed where its pods restart at the upgrade.
 RESTART = "restart at the upgrade"
 
 
-def git(*arguments: str) -> str:
-    """What git prints; empty where it fails, as outside a checkout."""
-    if not shutil.which("git"):
-        return ""
-    done = subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def last_tag() -> str:
-    """The tag of the last release before this checkout, as v0.1.0; empty where there is none."""
-    return git("describe", "--tags", "--abbrev=0", "--match", "v*")
-
-
 @pytest.fixture(scope="module")
-def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkout's chart and values as they were at the last tag."""
-    tag = last_tag()
-    if not tag:
-        pytest.skip("this checkout has no tag of a release to upgrade from (git fetch --tags brings them)")
-    folder = tmp_path_factory.mktemp("released")
-    archive = folder / "released.tar"
-    git("archive", "--output", str(archive), tag, "charts", "values")
-    shutil.unpack_archive(archive, folder, filter="data")
-    return folder
+def released(last_release: LastRelease) -> Path:
+    """The folder with the last release's charts and values."""
+    return last_release.unpacked()
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +47,7 @@ def upgrades(released: Path) -> dict[str, tuple[Objects, Objects]]:
     found = {}
     for values in sorted((released / "values").glob("*.yaml")):
         before = helm.render(values, chart=released / "charts" / CHART.name)
-        found[values.name] = (before.objects, helm.render(values, options=("--is-upgrade",)).objects)
+        found[values.name] = (before.objects, helm.render(values, options=UPGRADE).objects)
     return found
 
 
@@ -87,7 +74,7 @@ def frozen(manifest: Manifest) -> dict[str, Any]:
 def test_values_of_the_last_release_are_still_taken(released: Path) -> None:
     for values in sorted((released / "values").glob("*.yaml")):
         try:
-            helm.render(values)
+            helm.render(values, options=UPGRADE)
         except HelmError as error:
             pytest.fail(
                 f"{values.name} of the last release is refused now: say so in CHANGELOG.md, and keep it:\n{error}"
@@ -106,14 +93,18 @@ def test_an_upgrade_makes_no_second_server_and_leaves_no_claim_behind(upgrades: 
             assert {item.name for item in before.of(kind)} == {item.name for item in after.of(kind)}, f"{name}: {kind}"
 
 
-def test_pods_that_restart_at_an_upgrade_are_told_of(upgrades: Upgrades) -> None:
-    restarting = [
-        name
-        for name, (before, after) in upgrades.items()
+def restarts(before: Objects, after: Objects) -> bool:
+    """Whether pods of some workload change at an upgrade."""
+    return any(
+        earlier.at(*POD_TEMPLATES[earlier.kind]) != later.at(*POD_TEMPLATES[earlier.kind])
         for earlier, later in pairs(before, after)
-        if earlier.kind == "Deployment" and earlier.at("spec", "template") != later.at("spec", "template")
-    ]
+        if earlier.kind in POD_TEMPLATES
+    )
+
+
+def test_pods_that_restart_at_an_upgrade_are_told_of(upgrades: Upgrades, last_release: LastRelease) -> None:
+    restarting = [name for name, objects in upgrades.items() if restarts(*objects)]
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    since = changes.partition(f"\n## [{last_tag().removeprefix('v')}]")[0]
+    since = changes.partition(f"\n## [{last_release.version}]")[0]
     told = RESTART in " ".join(since.split())
     assert told == bool(restarting), f"CHANGELOG.md says of pods that {RESTART}: {told}; they do in {restarting}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tarfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from e2e.conftest import FILES
 from e2e.ends import Ends
 from e2e.exposure.workbench import STREAMS, exposures, nothing_lost
 from pytest_helm_charts.clusters import Cluster
 
 from scripts import tools
-from scripts.common import CHART, ROOT, CommandError, run
+from scripts.common import CHART, CommandError
 from scripts.demo import MODEL
+from scripts.last_release import LastRelease
 from scripts.load import Load, under_load
 from scripts.release import Release, base_url
 
@@ -66,40 +65,18 @@ def ends(kube_cluster: Cluster, release: Release) -> Iterator[Ends]:
         yield watching
 
 
-@pytest.fixture(scope="module")
-def last_chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The chart as it was at the last tag before this commit."""
-    search = ["git", "tag", "--list", "v*", "--merged=HEAD", "--no-contains=HEAD", "--sort=-version:refname"]
-    tags = run(search, cwd=ROOT, check=False).split()
-    if not tags:
-        pytest.skip("this checkout has no tag of an earlier release: `git fetch --tags` brings them")
-    folder = tmp_path_factory.mktemp("last")
-    run(["git", "archive", f"--output={folder}/chart.tar", tags[0], "charts/vllm"], cwd=ROOT)
-    with tarfile.open(folder / "chart.tar") as archive:
-        archive.extractall(folder, filter="data")
-    return folder / "charts" / "vllm"
-
-
 def test_the_last_release_becomes_this_commit(
-    release: Release, last_chart: Path, values: dict[str, Any], ends: Ends, record: Record
+    release: Release, last_release: LastRelease, values: dict[str, Any], ends: Ends, record: Record
 ) -> None:
-    last = yaml.safe_load((last_chart / "Chart.yaml").read_text(encoding="utf-8"))["version"]
-    _upgrade(_by_old_helm(release), last_chart, values)
+    _upgrade(_by_old_helm(release), last_release.unpacked() / "charts" / CHART.name, values)
     release.settle()
     before = _servers(release)
     with under_load(_load()) as load:
         _upgrade(release, CHART, values)
         release.settle()
-    lost = load.report.failures()
-    record(f"from {last}, installed by Helm 3.17, to this commit by Helm 4", load.report, lost=lost)
+    record(f"from {last_release.version}, installed by Helm 3.17, to this commit by Helm 4", load.report)
     assert not before & _servers(release)
-    if last == "0.1.0":
-        # its servers don't ask clients to leave: each kept connection may see one 500 when the old server stops
-        assert not load.report.failures("new")
-        assert len(lost) <= len(STREAMS) - 1
-        assert all("status 500" in failure for failure in lost)
-    else:
-        nothing_lost(load.report)
+    nothing_lost(load.report)
     assert KILLED not in ends.exit_codes.values()
 
 
