@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from harness import go_yaml, helm
+from harness import check, go_yaml, helm
 
 from scripts import common, comparison, migrate, tools, values_file, vllm_command
 from scripts.common import InputError
@@ -75,6 +75,13 @@ def test_the_chart_takes_the_values_and_says_what_the_manifests_said(name: str) 
     same = {row.subject for row in rows if row.before == row.after}
     assert {"container port", "Service type", "Service port", "Service target", "replicas"} <= same
     assert {"limits.nvidia.com/gpu"} <= same
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_make_check_finds_nothing_in_the_file(name: str, tmp_path: Path, terminal: Any) -> None:
+    target = tmp_path / "values.yaml"
+    terminal(str(MANIFESTS / f"{name}.yaml"), str(target))
+    assert check.check([target]).complaints == ()
 
 
 def test_a_difference_that_nothing_accounts_for_is_shown_as_one() -> None:
