@@ -14,11 +14,11 @@ import yaml
 from scripts.common import CHART, ROOT, InputError
 
 sys.path.insert(0, str(ROOT / "tests"))
-from harness import go_yaml, helm, references, vllm_arguments
+from harness import go_yaml, helm, kubernetes_api, references, vllm_arguments
 from harness.invariants import CHECKS, Subject
-from harness.objects import Objects
+from harness.objects import Manifest, Objects
 
-__all__ = ["go_yaml", "helm", "references", "vllm_arguments"]
+__all__ = ["Manifest", "Objects", "go_yaml", "helm", "kubernetes_api", "references", "vllm_arguments"]
 
 Values = dict[str, Any]
 

@@ -286,6 +286,13 @@ def test_flags_of_a_config_file_are_read_from_its_configmap() -> None:
     assert "extraVolumes" not in values
 
 
+def test_a_variable_whose_value_is_elsewhere_stays_where_a_flag_names_it() -> None:
+    source = {"configMapKeyRef": {"name": "sizes", "key": "len"}}
+    server = deployment(args=["a/b", "--max-model-len=$(LEN)"], env=[{"name": "LEN", "valueFrom": source}])
+    engine = of(server)[0].values["engine"]
+    assert engine == {"args": {"max-model-len": "$(LEN)"}, "env": {"LEN": {"valueFrom": source}}}
+
+
 @pytest.mark.parametrize(
     ("volume", "mount", "path", "uri", "kept"),
     [
@@ -356,6 +363,12 @@ def test_a_server_without_devices_runs_on_cpu_where_its_image_does() -> None:
     migration, _, problems = of(deployment(args=["a/b"], image=image, resources={"limits": {"memory": "16Gi"}}))
     assert migration.values["accelerator"] == {"type": "cpu"}
     assert problems == []
+
+
+def test_what_is_null_is_as_if_it_were_not_there(tmp_path: Path) -> None:
+    source = tmp_path / "d.yaml"
+    source.write_text(yaml.dump(deployment(args=["a/b"], env=[None], lifecycle=None, ports=None)))
+    assert migrate.read_objects([source]) == [{"spec": {}, **deployment(args=["a/b"], env=[])}]
 
 
 def test_another_image_keeps_its_name() -> None:
@@ -456,6 +469,11 @@ NGINX = yaml.dump({**deployment(image="nginx:1.27")})
         (NGINX, "runs no vLLM: there is Deployment/llm, but no Deployment whose container starts `vllm serve`"),
         (yaml.dump(service()), "runs no vLLM: there is Service/llm"),
         ("kind: Deployment\nmetadata: {name: a}\nspec: {}\n", "Deployment/a has no spec.template.spec.containers"),
+        ("kind: DaemonSet\nmetadata: {name: a}\nspec: {}\n", "DaemonSet/a has no spec.template.spec.containers"),
+        (
+            "kind: Deployment\nmetadata: {name: a}\nspec: {template: {spec: {containers: [null]}}}\n",
+            "Deployment/a has no spec.template.spec.containers",
+        ),
         (
             f"{yaml.dump(deployment(args=['a/b']))}---\n{yaml.dump(deployment(args=['c/d']))}",
             "runs 2 servers (llm, llm), and one release serves one model: give one at a time",
@@ -473,7 +491,32 @@ def test_bad_manifests_are_refused_in_one_sentence(text: str | None, words: str,
     assert not (tmp_path / "values.yaml").exists()
 
 
+@pytest.mark.parametrize(
+    ("server", "words"),
+    [
+        (deployment(args=["a/b", "--tensor-parallel-size=$(TP)"]), "--tensor-parallel-size is $(TP), which is no number"),
+        (deployment(args=["a/b"], resources={"limits": {"nvidia.com/gpu": "two"}}),
+         "nvidia.com/gpu of container vllm is two: write a whole number"),
+        (deployment(args=["a/b"], env={"A": "b"}), "Kubernetes refuses Deployment/llm at spec.template.spec.containers.0"),
+        (deployment(args=["a/b"], livenessProbe={"initialDelaySeconds": "1m"}), "initialDelaySeconds: '1m' is not"),
+        (deployment(command=["sh", "-c", "vllm serve 'a/b"]), "can't be carried over (ValueError: No closing quotation)"),
+    ],
+)  # fmt: skip
+def test_a_server_that_nothing_can_be_made_of_is_told(
+    server: dict[str, Any], words: str, tmp_path: Path, terminal: Any
+) -> None:
+    source = tmp_path / "d.yaml"
+    source.write_text(yaml.dump(server))
+    code, output = terminal(str(source), str(tmp_path / "values.yaml"))
+    assert code == 2
+    assert words in output
+    assert len(output.strip().splitlines()) == 1
+
+
 def test_no_manifest_at_all_is_refused(terminal: Any, tmp_path: Path) -> None:
-    assert terminal("", str(tmp_path / "v.yaml"))[0] == 2
+    for source in ("", ","):
+        code, output = terminal(source, str(tmp_path / "v.yaml"))
+        assert code == 2
+        assert output == "\n✗ No manifest is named: write `make migrate FROM=deployment.yaml`, with commas for more.\n"
     with pytest.raises(InputError, match="runs no vLLM"):
         migrate.only_server([], [Path("a.yaml")])
