@@ -120,7 +120,7 @@ def _without_nulls(value: Any) -> Any:
 
 
 def _as_kubernetes_takes_it(path: Path, body: Body) -> None:
-    """Raise InputError where Kubernetes would refuse an object; one of another version than today's is not looked at."""
+    """Raise InputError where Kubernetes would refuse an object; of older versions nothing is known."""
     manifest, minors = Manifest(str(path), {"apiVersion": "", **body}), kubernetes_api.SUPPORTED[-1:]
     if not kubernetes_api.knows(manifest, minors):
         return

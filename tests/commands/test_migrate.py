@@ -492,21 +492,23 @@ def test_bad_manifests_are_refused_in_one_sentence(text: str | None, words: str,
 
 
 @pytest.mark.parametrize(
-    ("server", "words"),
+    ("container", "words"),
     [
-        (deployment(args=["a/b", "--tensor-parallel-size=$(TP)"]), "--tensor-parallel-size is $(TP), which is no number"),
-        (deployment(args=["a/b"], resources={"limits": {"nvidia.com/gpu": "two"}}),
-         "nvidia.com/gpu of container vllm is two: write a whole number"),
-        (deployment(args=["a/b"], env={"A": "b"}), "Kubernetes refuses Deployment/llm at spec.template.spec.containers.0"),
-        (deployment(args=["a/b"], livenessProbe={"initialDelaySeconds": "1m"}), "initialDelaySeconds: '1m' is not"),
-        (deployment(command=["sh", "-c", "vllm serve 'a/b"]), "can't be carried over (ValueError: No closing quotation)"),
+        ({"args": ["a/b", "--tensor-parallel-size=$(TP)"]}, "--tensor-parallel-size is $(TP), which is no number here"),
+        (
+            {"args": ["a/b"], "resources": {"limits": {"nvidia.com/gpu": "two"}}},
+            "nvidia.com/gpu of container vllm is two: write a whole number",
+        ),
+        ({"env": {"A": "b"}}, "Kubernetes refuses Deployment/llm at spec.template.spec.containers.0.env: {'A'"),
+        ({"livenessProbe": {"initialDelaySeconds": "1m"}}, "livenessProbe.initialDelaySeconds: '1m' is not of type"),
+        ({"command": ["sh", "-c", "vllm serve 'a/b"]}, "can't be carried over (ValueError: No closing quotation)"),
     ],
-)  # fmt: skip
+)
 def test_a_server_that_nothing_can_be_made_of_is_told(
-    server: dict[str, Any], words: str, tmp_path: Path, terminal: Any
+    container: dict[str, Any], words: str, tmp_path: Path, terminal: Any
 ) -> None:
     source = tmp_path / "d.yaml"
-    source.write_text(yaml.dump(server))
+    source.write_text(yaml.dump(deployment(**container)))
     code, output = terminal(str(source), str(tmp_path / "values.yaml"))
     assert code == 2
     assert words in output
