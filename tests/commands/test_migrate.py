@@ -393,11 +393,7 @@ def test_what_the_chart_has_no_place_for_is_told() -> None:
 
 def test_what_the_chart_refuses_is_told_and_the_command_fails(tmp_path: Path, terminal: Any) -> None:
     source, target = tmp_path / "d.yaml", tmp_path / "v.yaml"
-    source.write_text(
-        yaml.dump(deployment(args=["a/b", "--quantization", "awq"], resources={"limits": {"google.com/tpu": 4}}))
-    )
-    text = yaml.dump(deployment(args=["../model"]))
-    source.write_text(text)
+    source.write_text(yaml.dump(deployment(args=["../model"])))
     code, output = terminal(str(source), str(target))
     assert code == 1
     assert "model.uri is" in output
