@@ -14,8 +14,8 @@ from scripts.vllm_command import Start
 
 Body = Mapping[str, Any]
 
-#: Kinds that keep servers running, with the path to the spec of their pods.
-_WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
+#: Kinds that keep servers running.
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
 
 #: Environment variables whose value is a secret, as the chart's check literalSecrets has them.
 SECRET_NAME = re.compile(r"(^|_)(TOKEN|PASSWORD|SECRET|API_KEY|ACCESS_KEY)$")
@@ -65,7 +65,7 @@ def servers(objects: Iterable[Body]) -> list[Server]:
     """Every workload with a container that runs vLLM."""
     found = []
     for body in objects:
-        if body.get("kind") not in _WORKLOADS:
+        if body.get("kind") not in WORKLOADS:
             continue
         for container in body["spec"]["template"]["spec"].get("containers", []):
             start = vllm_command.read(container, helm.app_version())

@@ -6,7 +6,6 @@ and compares what the manifests said with what the chart makes of the file.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import dataclasses
 import functools
@@ -25,7 +24,7 @@ import yaml
 from scripts import comparison, tools, values_file, vllm_command
 from scripts.common import CHART, InputError, UserError, main
 from scripts.comparison import SECRET_NAME, Body, Server
-from scripts.values_file import Values, go_yaml, helm
+from scripts.values_file import Manifest, Objects, Values, go_yaml, helm, kubernetes_api
 
 #: Heads under which the report tells what became of a part, in this order.
 HEADS = {
@@ -52,7 +51,6 @@ _COMPUTED_ENV = {
 #: Variables that vLLM no longer reads, with what to do instead.
 _GONE_ENV = {
     "VLLM_USE_V1": "vLLM has one engine only, leave it out",
-    "VLLM_ATTENTION_BACKEND": "set engine.args.attention-backend",
     "VLLM_RPC_TIMEOUT": "leave it out",
 }
 _RESOURCES = {
@@ -73,6 +71,11 @@ _TASKS: dict[str, dict[str, str]] = {
 #: A secret by its look, wherever it stands.
 _SECRET = re.compile(r"\b(hf_[A-Za-z0-9]{8,}|sk-[A-Za-z0-9_-]{8,})")
 _SHARED_MEMORY, _SCRATCH = "/dev/shm", "/tmp"  # noqa: S108 (folders of a container)
+#: Flags with which this reckons.
+_RECKONED = (
+    *("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size"),
+    *("api-server-count", "max-num-queued-reqs"),
+)
 _SHORT_GRACE, _DEFAULT_DRAIN, _DEFAULT_STARTUP = 150, 120, 1800
 
 
@@ -98,19 +101,37 @@ def read_objects(paths: list[Path]) -> list[Body]:
             for item in items:
                 if not (isinstance(item, dict) and item.get("kind") and (item.get("metadata") or {}).get("name")):
                     raise InputError(f"{path} holds no manifest: each document needs kind and metadata.name.")
-                if item["kind"] in ("Deployment", "StatefulSet") and not _has_containers(item):
+                if item["kind"] in comparison.WORKLOADS and not _has_containers(item):
                     raise InputError(
                         f"{path}: {item['kind']}/{item['metadata']['name']} has no spec.template.spec.containers."
                     )
                 if item["kind"] not in ("Secret", "ConfigMap") and not isinstance(item.get("spec", {}), dict):
                     raise InputError(f"{path}: the spec of {item['kind']}/{item['metadata']['name']} is no map.")
-                found.append({"spec": {}, **item})
+                _as_kubernetes_takes_it(path, item)
+                found.append({"spec": {}, **_without_nulls(item)})
     return found
+
+
+def _without_nulls(value: Any) -> Any:
+    """Return a part of an object without what is null, which Kubernetes takes as if it weren't there."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    return [_without_nulls(inner) for inner in value if inner is not None] if isinstance(value, list) else value
+
+
+def _as_kubernetes_takes_it(path: Path, body: Body) -> None:
+    """Raise InputError where Kubernetes would refuse an object; of older versions nothing is known."""
+    manifest, minors = Manifest(str(path), {"apiVersion": "", **body}), kubernetes_api.SUPPORTED[-1:]
+    if not kubernetes_api.knows(manifest, minors):
+        return
+    for finding in kubernetes_api.findings(Objects([manifest]), minors[0]):
+        where = ".".join(map(str, finding.path)) or "the top"
+        raise InputError(f"{path}: Kubernetes refuses {manifest} at {where}: {finding.text.rpartition(' (')[0]}.")
 
 
 def _has_containers(workload: Body) -> bool:
     try:
-        return bool(workload["spec"]["template"]["spec"]["containers"])
+        return any(workload["spec"]["template"]["spec"]["containers"])
     except (KeyError, TypeError):
         return False
 
@@ -158,6 +179,10 @@ class Migration:
         self._kept = dict(self._mounts)  # mounts that no other key of the chart stands for
         self._secrets: set[str] = set()
         self._read_config_file()
+        for name in _RECKONED:
+            value = self.start.flags.get(name, 1)
+            if not isinstance(value, int):
+                raise InputError(f"--{name} is {value}, which is no number here: write the number in the manifest.")
         self.before = comparison.facts(objects, dataclasses.replace(server, start=copy.deepcopy(self.start)))
         for part in (
             self._image,
@@ -294,8 +319,13 @@ class Migration:
             self.put("accelerator", "resourceName", name)
         for other in list(devices)[1:]:
             self.note("lost", f"limits.{other}", "one kind of device is derived: write the other in podSpec.containers")
-        sizes = [int(self.start.flags.get(f"{size}-parallel-size", 1)) for size in ("tensor", "pipeline", "data")]
-        needed, count = math.prod(sizes), int(float(devices.get(name, 1)))
+        sizes = [self.start.flags.get(f"{size}-parallel-size", 1) for size in ("tensor", "pipeline", "data")]
+        asked_for = str(devices.get(name, 1))
+        if not re.fullmatch(r"\d+(\.0+)?", asked_for):
+            raise InputError(
+                f"{name} of container {self.server.container['name']} is {asked_for}: write a whole number."
+            )
+        needed, count = math.prod(sizes), int(float(asked_for))
         if devices and count != needed:
             self.put("accelerator", "perPod", count)
             self.note(
@@ -498,6 +528,9 @@ class Migration:
                 self.note("changed", subject, f"logging.level {text.upper()}")
             elif name in _COMPUTED_ENV:
                 self.note("chart", subject, "folders, addresses and telemetry are the chart's")
+            elif name == "VLLM_ATTENTION_BACKEND" and text:
+                self.values.setdefault("engine", {}).setdefault("args", {}).setdefault("attention-backend", text)
+                self.note("changed", subject, "vLLM no longer reads it: engine.args.attention-backend")
             elif name in _GONE_ENV:
                 self.note("lost", subject, f"vLLM no longer reads it: {_GONE_ENV[name]}")
             elif name in self._used_only_in_command():
@@ -520,8 +553,11 @@ class Migration:
             map(str, [*(self.server.container.get("command") or []), *(self.server.container.get("args") or [])])
         )
         known = ("VLLM_", "HF_", "CUDA_", "NCCL_", "TORCH", "OMP_", "RAY_", "NVIDIA_", "PYTORCH_")
+        carried = yaml.safe_dump(self.values)  # of a value that isn't known here, the flag still names the variable
         return {
-            name for name in self._environment if re.search(rf"\$[({{]?{name}\b", text) and not name.startswith(known)
+            name
+            for name in self._environment
+            if re.search(rf"\$[({{]?{name}\b", text) and not name.startswith(known) and f"$({name})" not in carried
         }
 
     def _memory(self) -> None:
@@ -966,8 +1002,8 @@ def _followed(metric: Body) -> str:
 
 
 def _size(migration: Migration, name: str, value: Any) -> None:
-    if int(value) > 1:
-        migration.put("parallelism", name.removesuffix("-parallel-size"), int(value))
+    if value > 1:
+        migration.put("parallelism", name.removesuffix("-parallel-size"), value)
     else:
         migration.note("chart", f"--{name}", "1 is vLLM's default")
 
@@ -1016,8 +1052,8 @@ def _adapters(migration: Migration, name: str, value: Any) -> None:
 
 
 def _queue(migration: Migration, name: str, value: Any) -> None:
-    servers = int(migration.start.flags.get("api-server-count") or migration.start.flags.get("data-parallel-size", 1))
-    migration.put("server", "maxConcurrentRequests", int(value) * servers)
+    servers = migration.start.flags.get("api-server-count") or migration.start.flags.get("data-parallel-size", 1)
+    migration.put("server", "maxConcurrentRequests", value * servers)
     if servers > 1:
         migration.note("changed", f"--{name}", f"counted over all {servers} API servers")
 
@@ -1097,24 +1133,30 @@ def report(migration: Migration, rows: list[comparison.Row], problems: list[str]
 
 def run() -> None:
     """Read the manifests, write the values file, and tell what became of everything."""
-    parser = argparse.ArgumentParser(prog="make migrate")
-    parser.add_argument("source", metavar="FROM", help="manifests, with commas between them")
-    parser.add_argument("target", metavar="TO", nargs="?", default="values.yaml", help="the values file to write")
-    arguments = parser.parse_args([word for word in sys.argv[1:] if word])
-    paths = [Path(name).expanduser() for name in arguments.source.split(",") if name]
+    source, target = (*sys.argv[1:], "", "")[:2]
+    paths = [Path(name).expanduser() for name in source.split(",") if name]
+    if not paths:
+        raise InputError("No manifest is named: write `make migrate FROM=deployment.yaml`, with commas for more.")
+    target = target or "values.yaml"
     objects = read_objects(paths)
-    server = only_server(objects, paths)
     tools.put_on_path("helm")
-    migration, rows, problems = migrate(objects, server)
+    try:
+        server = only_server(objects, paths)
+        migration, rows, problems = migrate(objects, server)
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"{source} can't be carried over ({type(error).__name__}: {error}): look for a part that lacks what "
+            "Kubernetes, vLLM or the shell wants of it."
+        ) from None
     files = ", ".join(path.name for path in paths)
     head = f"{server.workload['kind']} {server.name} as values of the chart vllm; from {files}."
-    text = values_file.to_text(migration.values, head, migration.comments, Path(arguments.target))
-    values_file.write(Path(arguments.target), migration.hidden(text))
+    text = values_file.to_text(migration.values, head, migration.comments, Path(target))
+    values_file.write(Path(target), migration.hidden(text))
     print(migration.hidden("\n".join(report(migration, rows, problems))))
-    name = shlex.quote(arguments.target)
+    name = shlex.quote(target)
     if problems:
-        raise UserError(f"{arguments.target} is written, but the chart refuses it as it is: see above.")
-    print(f"\nwrote {arguments.target}; install it with `helm install NAME charts/vllm --values {name}`")
+        raise UserError(f"{target} is written, but the chart refuses it as it is: see above.")
+    print(f"\nwrote {target}; install it with `helm install NAME charts/vllm --values {name}`")
 
 
 if __name__ == "__main__":

@@ -37,6 +37,15 @@ _BITS: dict[str, float] = {
 _EXPERTS_ONLY = {"mxfp4"}
 
 
+#: Fields of a config with which this reckons.
+_NUMBERS = (
+    *("hidden_size", "intermediate_size", "moe_intermediate_size", "num_hidden_layers", "vocab_size", "head_dim"),
+    *("num_attention_heads", "num_key_value_heads", "max_position_embeddings", "sliding_window"),
+    *("num_experts", "n_routed_experts", "num_local_experts", "kv_lora_rank", "q_lora_rank"),
+    *("qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim"),
+)
+
+
 @dataclass(frozen=True)
 class Attention:
     """Layers that keep the same per token.
@@ -136,6 +145,20 @@ def read(config: Config, name: str, parameters: int | None = None) -> Model:
         parameters: the number of parameters, where it is known better than by the arithmetic.
     """
     text: Config = config.get("text_config") or config.get("llm_config") or config.get("language_config") or config
+    for part in (config, text):
+        for key, value in part.items() if isinstance(part, Mapping) else ():
+            if key in _NUMBERS and not isinstance(value, int | None):
+                raise InputError(f"{key} in the config of {name} is {value!r}, which is no whole number.")
+    try:
+        return _read(config, text, name, parameters)
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
+        raise InputError(
+            f"The config of {name} is none of a language model that this knows ({type(error).__name__}: {error}): "
+            "give another with CONFIG=path."
+        ) from None
+
+
+def _read(config: Config, text: Config, name: str, parameters: int | None) -> Model:
     missing = [
         key for key in ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size") if not text.get(key)
     ]

@@ -4,7 +4,8 @@
 |---|---|
 | MODEL | organisation/name on Hugging Face, a folder, or another URI that the chart knows |
 | GPU | a name of scripts/gpus.yaml, or the memory of another, as 48GiB |
-| GPUS | how many one server may use; the fewest that do where it is left out |
+| GPUS | how many one server may use; the fewest of one node that do where it is left out |
+| NODE_GPUS | how many a node has; 8 where it is left out. More GPUS than that spread over several nodes |
 | CONTEXT | tokens of one request, as 32768 or 32k; what fits where it is left out |
 | CONCURRENCY | requests of that length that the KV cache must hold at a time; 8 where it is left out |
 | EXPOSURE | cluster, ingress:HOST or gateway:NAMESPACE/NAME |
@@ -40,7 +41,8 @@ from scripts.values_file import Values
 GPUS_FILE = ROOT / "scripts" / "gpus.yaml"
 #: vLLM's own share of a GPU's memory, and the most that is proposed.
 UTILIZATION, MOST_UTILIZATION = 0.92, 0.95
-#: Devices of one server that are tried where no number is asked for: those of one node.
+#: Devices of the usual node, and how many of them are tried for a server where no number is asked for.
+NODE_GPUS = 8
 COUNTS = (1, 2, 4, 8)
 _HUB = "https://huggingface.co"
 _SECONDS = 5
@@ -67,6 +69,7 @@ class Wish:
     concurrency: int = 8
     utilization: float = 0
     cache_bytes: int = 2
+    node: int = NODE_GPUS
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class Fit:
 
     tensor: int
     pipeline: int
+    nodes: int
     utilization: float
     usable: float
     weights: float
@@ -110,20 +114,25 @@ def gpu(name: str) -> Gpu:
     raise InputError(f"GPU={name} isn't known: write one of {', '.join(known)}, or its memory, as GPU=48GiB.")
 
 
-def split(model: Model, gpus: int) -> tuple[int, int]:
-    """Return tensor and pipeline sizes for so many GPUs: each layer over as many as its heads allow."""
-    sizes = [size for size in model.tensor_sizes(gpus) if gpus % size == 0 and gpus // size <= model.layers]
+def split(model: Model, gpus: int, node: int = NODE_GPUS) -> tuple[int, int]:
+    """Return tensor and pipeline sizes for so many GPUs: each layer over as many of a node's as its heads allow."""
+    nodes = max(1, gpus // node)
+    if gpus > node and gpus % node:
+        return 0, 0
+    each = gpus // nodes
+    sizes = [size for size in model.tensor_sizes(each) if each % size == 0 and gpus // size <= model.layers]
     return (max(sizes), gpus // max(sizes)) if sizes else (0, 0)
 
 
 def fit(model: Model, device: Gpu, gpus: int, context: int, *, wish: Wish, utilization: float) -> Fit | None:
     """Return how a model lies on so many GPUs; None where it can't be split so."""
-    tensor, pipeline = split(model, gpus)
+    tensor, pipeline = split(model, gpus, wish.node)
     if not tensor:
         return None
     return Fit(
         tensor=tensor,
         pipeline=pipeline,
+        nodes=max(1, gpus // wish.node),
         utilization=utilization,
         usable=device.memory * utilization,
         weights=model.weights / gpus,
@@ -151,7 +160,13 @@ def plan(model: Model, device: Gpu, wish: Wish, name: str) -> Fit:
     if wish.context and model.context and wish.context > model.context:
         raise InputError(f"CONTEXT={wish.context} is longer than {name} was made for: at most {model.context} tokens.")
     shares = (wish.utilization,) if wish.utilization else (UTILIZATION, MOST_UTILIZATION)
-    counts = (wish.gpus,) if wish.gpus else COUNTS
+    if wish.gpus > wish.node and wish.gpus % wish.node:
+        less = wish.gpus // wish.node * wish.node
+        raise InputError(
+            f"GPUS={wish.gpus} are no whole nodes of {wish.node}: write GPUS={less} or GPUS={less + wish.node}, "
+            "or the GPUs of your nodes as NODE_GPUS=4."
+        )
+    counts = (wish.gpus,) if wish.gpus else tuple(count for count in COUNTS if count <= wish.node)
     aim = wish.context or min(model.context or 8192, 8192)
     for count in counts:
         for share in shares:
@@ -170,7 +185,7 @@ def _refusal(model: Model, device: Gpu, wish: Wish, name: str, *, aim: int, coun
     """Return why a wish does not fit, and what would."""
     most = fit(model, device, count, aim, wish=wish, utilization=share)
     if most is None:
-        sizes = ", ".join(map(str, [size for size in range(1, 17) if split(model, size)[0]]))
+        sizes = ", ".join(map(str, [size for size in range(1, 17) if split(model, size, wish.node)[0]]))
         return f"GPUS={count} can't share {name}: its {model.heads} heads and {model.layers} layers split over {sizes}."
     where = f"{count} × {device.name}"  # noqa: RUF001
     instead = []
@@ -183,10 +198,10 @@ def _refusal(model: Model, device: Gpu, wish: Wish, name: str, *, aim: int, coun
             half = dataclasses.replace(wish, cache_bytes=1)
             smaller = fit(model, device, count, aim, wish=half, utilization=share)
             instead += ["KV_CACHE_DTYPE=fp8"] if smaller and smaller.requests >= wish.concurrency else []
-    for more in (2, 4, 8, 16, 32):
+    for more in sorted({*COUNTS, *(wish.node * nodes for nodes in (1, 2, 3, 4))}):
         larger = fit(model, device, more, aim, wish=wish, utilization=share) if more > count else None
         if larger and larger.requests >= wish.concurrency:
-            instead.append(f"GPUS={more}" if more <= max(COUNTS) else f"{more} such GPUs on several nodes")
+            instead.append(f"GPUS={more}" + (f" on {larger.nodes} nodes" if larger.nodes > 1 else ""))
             break
     for other in yaml.safe_load(GPUS_FILE.read_text(encoding="utf-8")):
         candidate = gpu(other)
@@ -232,12 +247,11 @@ def load(name: str, config: str, parameters: str) -> Model:
     if config or folder.is_dir():
         if not file.is_file():
             raise InputError(f"{folder} holds no config.json: give the path of the model's, as CONFIG=path.")
-        text = file.read_text(encoding="utf-8")
-        stored = _stored(file.parent)
+        raw, stored = _content(file), _stored(file.parent)
     else:
-        text, stored = _from_hub(name)
+        raw, stored = _from_hub(name)
     try:
-        content = json.loads(text)
+        content = json.loads(raw)
         if not isinstance(content, dict):
             raise ValueError
     except ValueError:
@@ -246,24 +260,39 @@ def load(name: str, config: str, parameters: str) -> Model:
     return dataclasses.replace(model, stored=stored) if stored and not parameters else model
 
 
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file} can't be read: {error.strerror}.") from None
+
+
 def _stored(folder: Path) -> int:
     """Bytes of the tensors in a folder, by the index or the files; 0 where there are none."""
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        return int(json.loads(index.read_text(encoding="utf-8")).get("metadata", {}).get("total_size", 0))
+        return _total(_content(index))
     return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
 
 
-def _from_hub(name: str) -> tuple[str, int]:
+def _total(index: bytes) -> int:
+    """Bytes that an index of tensors says they have; 0 where it says nothing of the kind."""
+    try:
+        return int(json.loads(index)["metadata"]["total_size"])
+    except (ValueError, TypeError, KeyError):
+        return 0
+
+
+def _from_hub(name: str) -> tuple[bytes, int]:
     """Return the config and the bytes of the tensors of a model of Hugging Face, from its cache or over the network."""
     name = name.removeprefix("hf://")
     if "://" in name or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
         raise InputError(f"MODEL={name} isn't on Hugging Face: give the path of its config.json, as CONFIG=path.")
     cache = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface") / "hub"
     for file in sorted(cache.glob(f"models--{name.replace('/', '--')}/snapshots/*/config.json")):
-        return file.read_text(encoding="utf-8"), _stored(file.parent)
+        return _content(file), _stored(file.parent)
     try:
-        text = _get(f"{_HUB}/{name}/resolve/main/config.json").decode()
+        config = _get(f"{_HUB}/{name}/resolve/main/config.json")
     except urllib.error.HTTPError as error:
         reasons = {
             401: "wants a token, or isn't there (set HF_TOKEN)",
@@ -276,10 +305,9 @@ def _from_hub(name: str) -> tuple[str, int]:
         why = error.reason if isinstance(error, urllib.error.URLError) else error
         raise InputError(f"{_HUB} can't be reached ({why}): give the model's config.json as CONFIG=path.") from None
     try:
-        index = json.loads(_get(f"{_HUB}/{name}/resolve/main/model.safetensors.index.json"))
-        return text, int(index.get("metadata", {}).get("total_size", 0))
-    except (OSError, ValueError):
-        return text, 0  # one file has no index
+        return config, _total(_get(f"{_HUB}/{name}/resolve/main/model.safetensors.index.json"))
+    except OSError:
+        return config, 0  # one file has no index
 
 
 # -- what is asked for
@@ -311,6 +339,7 @@ def wish(given: Mapping[str, str]) -> Wish:
         concurrency=_count("CONCURRENCY", given.get("CONCURRENCY", "")) or 8,
         utilization=float(share) if share else 0,
         cache_bytes=1 if cache == "fp8" else 2,
+        node=_count("NODE_GPUS", given.get("NODE_GPUS", "")) or NODE_GPUS,
     )
 
 
@@ -320,7 +349,7 @@ def values(name: str, model: Model, device: Gpu, found: Fit, *, exposure: str, c
     folder = Path(name).expanduser()
     uri = f"file://{folder.resolve()}" if folder.is_dir() else name if "://" in name else f"hf://{name}"
     values_file.put(made, ("model", "uri"), uri)
-    for size in ("tensor", "pipeline"):
+    for size in ("tensor", "pipeline", "nodes"):
         if getattr(found, size) > 1:
             values_file.put(made, ("parallelism", size), getattr(found, size))
     if device.type != "nvidia":
@@ -334,7 +363,8 @@ def values(name: str, model: Model, device: Gpu, found: Fit, *, exposure: str, c
     if seconds > 1800:
         values_file.put(made, ("startup", "timeoutSeconds"), seconds)
     # a core and 16Gi for each worker beside those of the API: weights pass through host memory while they load
-    amounts = {"cpu": 2 + 2 * found.gpus, "memory": f"{16 * found.gpus}Gi"}
+    each = found.gpus // found.nodes
+    amounts = {"cpu": 2 + 2 * each, "memory": f"{16 * each}Gi"}
     values_file.put(made, ("resources",), {"requests": amounts, "limits": dict(amounts)})
     _expose(made, exposure)
     return made
@@ -375,7 +405,8 @@ def arithmetic(name: str, model: Model, device: Gpu, found: Fit, cache_bytes: in
     else:
         each = f"2 × {math.ceil(model.kv_heads / found.tensor)} heads × {model.head_dim} × {cache_bytes} bytes"  # noqa: RUF001
     yield f"  {model.token(found.tensor, cache_bytes) / 1024:8.2f} KiB  KV cache of a token in a layer: {each}"
-    yield f"on each of {found.gpus} × {device.name}: tensor {found.tensor} × pipeline {found.pipeline}"  # noqa: RUF001
+    pods = f", {found.gpus // found.nodes} in each of {found.nodes} pods" if found.nodes > 1 else ""
+    yield f"on each of {found.gpus} × {device.name}: tensor {found.tensor} × pipeline {found.pipeline}{pods}"  # noqa: RUF001
     yield f"  {found.usable / GIB:8.2f} GiB  {device.memory / GIB:.2f} GiB × {found.utilization}, what vLLM takes"  # noqa: RUF001
     yield f"  {-found.weights / GIB:8.2f} GiB  weights / {found.gpus}"
     yield f"  {-found.runtime / GIB:8.2f} GiB  activations of {model_memory.BATCH_TOKENS} tokens, scores, graphs"
@@ -399,8 +430,11 @@ def _ask(given: dict[str, str]) -> dict[str, str]:
             "CONCURRENCY": "Such requests at a time (empty: 8)",
             "EXPOSURE": "Reached from (cluster, ingress:HOST, gateway:NAMESPACE/NAME; empty: cluster)",
         }
-        for name, question in questions.items():
-            given[name] = given.get(name) or input(f"{question}: ").strip()
+        try:
+            for name, question in questions.items():
+                given[name] = given.get(name) or input(f"{question}: ").strip()
+        except EOFError:
+            raise InputError(f"Nothing was said to the question for {name}, so nothing is written.") from None
     return given
 
 
@@ -418,6 +452,11 @@ def run() -> None:
     if "server" in made:
         create = "kubectl create secret generic vllm-api-key --from-file=key=/dev/stdin"
         comments["server"] = [f"openssl rand -hex 32 | tr -d '\\n' | {create}"]
+    if found.nodes > 1:
+        comments["parallelism"] = [
+            f"The cluster needs LeaderWorkerSet (docs/multi-node.md), and each of the {found.nodes} pods fetches the "
+            "whole model for itself; a claim that is ReadWriteMany, as cache.model, holds it once."
+        ]
     head = f"{given['MODEL']} on {found.gpus} × {device.name}; estimated, see docs/sizing.md."  # noqa: RUF001
     text = values_file.to_text(made, head, comments, target)
     tools.put_on_path("helm")

@@ -14,19 +14,11 @@ import yaml
 from scripts.common import CHART, ROOT, InputError
 
 sys.path.insert(0, str(ROOT / "tests"))
-from harness import (
-    go_yaml,
-    helm,
-    kubernetes_api,
-    names,
-    pod_security,
-    promql,
-    references,
-    vllm_arguments,
-)
-from harness.objects import Objects
+from harness import go_yaml, helm, kubernetes_api, references, vllm_arguments
+from harness.invariants import CHECKS, Subject
+from harness.objects import Manifest, Objects
 
-__all__ = ["go_yaml", "helm", "references", "vllm_arguments"]
+__all__ = ["Manifest", "Objects", "go_yaml", "helm", "kubernetes_api", "references", "vllm_arguments"]
 
 Values = dict[str, Any]
 
@@ -94,36 +86,18 @@ def write(target: Path, text: str) -> None:
 
 
 def problems(values: Values) -> tuple[Objects | None, list[str]]:
-    """Render the chart with the values and hold the objects against the invariants of every values file.
+    """Render the chart with the values and hold the objects against all that `make check` holds them against.
 
     Returns:
         The objects, or None where Helm refuses; and one sentence for each thing that does not hold.
     """
+    subject = Subject(values, (values,))
     try:
-        objects = helm.render(values).objects
+        objects = subject.objects()
     except helm.HelmError as error:
         return None, refusals(error)
-    version = helm.app_version()
-    found = [
-        *kubernetes_api.findings(objects, kubernetes_api.SUPPORTED[-1]),
-        *pod_security.findings(objects),
-        *vllm_arguments.findings(objects, version),
-        *references.findings(objects, references.declared_external(values) | _there_already(values)),
-        *references.repetitions(objects),
-        *promql.findings(objects, version),
-        *names.findings(objects),
-    ]
-    return objects, list(map(str, found))
-
-
-def _there_already(values: Values) -> set[tuple[str, str]]:
-    """What the user's own volumes mount, and a service account that the chart doesn't make."""
-    account = values.get("serviceAccount") or {}
-    found = set() if account.get("create", True) else {("ServiceAccount", account.get("name") or "default")}
-    for volume in (values.get("extraVolumes") or {}).values():
-        found |= {("ConfigMap", source["name"]) for key, source in volume.items() if key == "configMap"}
-        found |= {("Secret", source["secretName"]) for key, source in volume.items() if key == "secret"}
-    return found
+    found = [str(finding) for check in CHECKS.values() for finding in check.findings(subject)]
+    return objects, list(dict.fromkeys(found))
 
 
 def refusals(error: helm.HelmError) -> list[str]:

@@ -11,29 +11,37 @@ is what /metrics of a running server of that version answers.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ci.build import vllm_image
-from scripts import vllm_changes, vllm_metrics
-from scripts.common import CACHE, CHART, ROOT, CommandError, InputError, app_version, main, require_disk, scratch_folder
-from scripts.common import run as run_program
+from scripts import rendered, schema, vllm_changes, vllm_metrics
+from scripts.common import (
+    CACHE,
+    CHART,
+    ROOT,
+    CommandError,
+    InputError,
+    app_version,
+    generated,
+    main,
+    require_disk,
+    scratch_folder,
+)
 from scripts.progress import say, step
 
 DATA = ROOT / "tests" / "harness" / "data"
 FLAGS = CHART / "files" / "flags.yaml"
 _PROGRAM = ROOT / "ci" / "build" / "dump_vllm_args.py"
-#: What is generated from the dump and appVersion, in this order.
-_GENERATORS = ("scripts.schema", "scripts.chart_readme", "scripts.rendered")
 #: Files that may name vLLM's version in words of their own.
-_SPEAKING = ("README.md", "docs/*.md", "docs/*/*.md", "ci/versions.toml", "ci/build/vllm/*.txt")
+_SPEAKING = ("README.md", "docs/*.md", "docs/*/*.md", "values/*.yaml", "ci/versions.toml", "ci/build/vllm/*.txt")
 
 
 def run() -> None:
@@ -133,10 +141,12 @@ def upgrade(version: str, given: vllm_changes.Dump, metrics: str) -> None:
     """
     before = app_version()
     old = json.loads(_dump_path(before).read_text(encoding="utf-8"))
-    dump, guessed = vllm_changes.adopt(given, old)
+    dump, inherited, guessed = vllm_changes.adopt(given, old)
     notes = yaml.safe_load(FLAGS.read_text(encoding="utf-8"))
     known = yaml.safe_load((CHART / "files" / "metrics.yaml").read_text(encoding="utf-8"))
-    changes = vllm_changes.compare(old, dump, notes, [*known["names"], *known["families"]], guessed)
+    changes = vllm_changes.compare(
+        old, dump, notes, [*known["names"], *known["families"]], guessed, inherited=inherited
+    )
     capture = _captured(Path(metrics)) if metrics else None
     write(_dump_path(version), dump)
     _dump_path(before).unlink()
@@ -150,14 +160,22 @@ def upgrade(version: str, given: vllm_changes.Dump, metrics: str) -> None:
         last.unlink()
     else:
         last.replace(DATA / f"vllm-metrics-{version}.json")
-    for module in _GENERATORS:
-        run_program([sys.executable, "-m", module], cwd=ROOT)
+    _generate()
     lines = [*vllm_changes.report(changes), "\n## Looked at by nobody yet", *_unseen(before, version, bool(metrics))]
     target = CACHE / "reports" / f"vllm-{before}-to-{version}.md"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
     say(f"\nThe chart deploys vLLM {version} now; the report is in {target}. Next: `make test`.")
+
+
+def _generate() -> None:
+    """Write what follows from the dump and appVersion."""
+    generated(schema.TARGET, schema.build, "make schema")
+    # only now, as it reads the schema when it is imported
+    readme = importlib.import_module("scripts.chart_readme")
+    generated(readme.TARGET, readme.build, "make chart-readme")
+    rendered.run()
 
 
 def _unseen(before: str, version: str, captured: bool) -> list[str]:

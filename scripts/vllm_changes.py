@@ -27,7 +27,8 @@ class Changes:
         returned: flags that files/flags.yaml calls removed and the new version has.
         changed: flag, part, before and after.
         twins: switches that can be written the other way round, too.
-        guessed: flags whose type the dump does not tell, so that it was taken from the old one or is text.
+        guessed: flags whose type neither dump tells, so that it is taken for text.
+        inherited: number of flags whose type only the old dump tells.
         metrics_added, metrics_removed: names in vLLM's source; None where a dump has none.
         lost_owned: flags that the chart sets and the new version does not have.
         lost_metrics: metrics that the chart reads and the new version's source does not name.
@@ -41,6 +42,7 @@ class Changes:
     changed: list[tuple[str, str, str, str]]
     twins: list[str]
     guessed: list[str]
+    inherited: int
     metrics_added: list[str] | None
     metrics_removed: list[str] | None
     lost_owned: list[str]
@@ -62,12 +64,12 @@ def flags(dump: Dump) -> dict[str, Entry]:
     }
 
 
-def adopt(dump: Dump, old: Dump) -> tuple[dict[str, Any], list[str]]:
-    """Return a dump as `make vllm-args` writes it, and the flags whose type had to be guessed.
+def adopt(dump: Dump, old: Dump) -> tuple[dict[str, Any], int, list[str]]:
+    """Return a dump as `make vllm-args` writes it, how many types are the old one's, and flags whose type is guessed.
 
     A dump made by other means may have lost the types that vLLM wraps, and list spellings that help hides apart.
     """
-    known, guessed = flags(old), []
+    known, inherited, guessed = flags(old), 0, []
     accepted = set(dump.get("accepted_flags", ()))
     entries = []
     for entry in dump["args"]:
@@ -77,8 +79,12 @@ def adopt(dump: Dump, old: Dump) -> tuple[dict[str, Any], list[str]]:
         names += sorted(hidden - set(names)) if switch else []
         kind, own = entry["type"], next((name for name in names if name.startswith("--")), "").removeprefix("--")
         if kind not in BY_TYPE:
-            kind = known[own]["type"] if own in known else "str"
-            guessed.append(own)
+            if own in known:
+                kind = known[own]["type"]
+                inherited += 1
+            else:
+                kind = "str"
+                guessed += [own] if own else []  # not the model, which is no flag
         default = entry.get("default")
         default = None if default == "==SUPPRESS==" or (isinstance(default, str) and "(" in default) else default
         kept = {key: entry[key] for key in ("dest", "nargs", "choices")}
@@ -86,10 +92,12 @@ def adopt(dump: Dump, old: Dump) -> tuple[dict[str, Any], list[str]]:
         text = " ".join((entry.get("help") or "").split())
         entries.append({"flags": names, **kept, "action": action, "type": kind, "default": default, "help": text})
     head = {key: dump[key] for key in ("vllm", "source", "allow_abbrev", "metrics") if key in dump}
-    return {**head, "args": entries}, guessed
+    return {**head, "args": entries}, inherited, guessed
 
 
-def compare(old: Dump, new: Dump, notes: Mapping[str, Any], read: Iterable[str], guessed: list[str]) -> Changes:
+def compare(
+    old: Dump, new: Dump, notes: Mapping[str, Any], read: Iterable[str], guessed: list[str], *, inherited: int = 0
+) -> Changes:
     """Return what changed.
 
     Args:
@@ -97,15 +105,14 @@ def compare(old: Dump, new: Dump, notes: Mapping[str, Any], read: Iterable[str],
         new: the dump of the other version.
         notes: the content of files/flags.yaml.
         read: names of vLLM's metrics that the chart reads.
-        guessed: what `adopt` returned.
+        guessed: flags whose type is a guess, as `adopt` returned them.
+        inherited: how many types are the old ones, as `adopt` returned it.
     """
     before, after = flags(old), flags(new)
     remedies = notes["removed"]
     changed = []
     for name in before.keys() & after.keys():
         for part, word in _PARTS.items():
-            if part == "type" and name in guessed:
-                continue
             one, other = before[name].get(part), after[name].get(part)
             if one != other and part in before[name] and part in after[name]:
                 changed.append((name, word, *_difference(one, other)))
@@ -120,6 +127,7 @@ def compare(old: Dump, new: Dump, notes: Mapping[str, Any], read: Iterable[str],
         changed=sorted(changed),
         twins=sorted(_twins(new) - _twins(old)),
         guessed=guessed,
+        inherited=inherited,
         metrics_added=sources and sorted(set(new["metrics"]) - set(old["metrics"])),
         metrics_removed=sources and sorted(set(old["metrics"]) - set(new["metrics"])),
         lost_owned=sorted(notes["owned"].keys() - after.keys()),
@@ -170,6 +178,8 @@ def report(changes: Changes) -> Iterator[str]:
         yield f"- changed `{name}`, {part}: {one} → {other}"
     if changes.twins:
         yield f"- {len(changes.twins)} switches have an opposite now, which the schema refuses with the switch to write"
+    if changes.inherited:
+        yield f"- the types of {changes.inherited} flags are those of {changes.before}, as the dump does not tell them"
     if changes.metrics_added is None:
         yield "\n## Metrics: not compared, as a dump does not list those in vLLM's source"
         return
@@ -187,4 +197,4 @@ def _todo(changes: Changes) -> Iterator[str]:
     for name in changes.lost_metrics:
         yield f"the chart reads the metric `{name}`, which vLLM's source does not name: change what reads it"
     for name in changes.guessed:
-        yield f"the dump does not tell the type of `{name}`: look at its entry in the new dump"
+        yield f"the dump does not tell the type of `{name}`, which is new: it is taken for text, so look at vLLM's help"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from harness import go_yaml, helm
+from harness import check, go_yaml, helm
 
 from scripts import common, comparison, migrate, tools, values_file, vllm_command
 from scripts.common import InputError
@@ -75,6 +75,13 @@ def test_the_chart_takes_the_values_and_says_what_the_manifests_said(name: str) 
     same = {row.subject for row in rows if row.before == row.after}
     assert {"container port", "Service type", "Service port", "Service target", "replicas"} <= same
     assert {"limits.nvidia.com/gpu"} <= same
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_make_check_finds_nothing_in_the_file(name: str, tmp_path: Path, terminal: Any) -> None:
+    target = tmp_path / "values.yaml"
+    terminal(str(MANIFESTS / f"{name}.yaml"), str(target))
+    assert check.check([target]).complaints == ()
 
 
 def test_a_difference_that_nothing_accounts_for_is_shown_as_one() -> None:
@@ -279,6 +286,13 @@ def test_flags_of_a_config_file_are_read_from_its_configmap() -> None:
     assert "extraVolumes" not in values
 
 
+def test_a_variable_whose_value_is_elsewhere_stays_where_a_flag_names_it() -> None:
+    source = {"configMapKeyRef": {"name": "sizes", "key": "len"}}
+    server = deployment(args=["a/b", "--max-model-len=$(LEN)"], env=[{"name": "LEN", "valueFrom": source}])
+    engine = of(server)[0].values["engine"]
+    assert engine == {"args": {"max-model-len": "$(LEN)"}, "env": {"LEN": {"valueFrom": source}}}
+
+
 @pytest.mark.parametrize(
     ("volume", "mount", "path", "uri", "kept"),
     [
@@ -351,6 +365,12 @@ def test_a_server_without_devices_runs_on_cpu_where_its_image_does() -> None:
     assert problems == []
 
 
+def test_what_is_null_is_as_if_it_were_not_there(tmp_path: Path) -> None:
+    source = tmp_path / "d.yaml"
+    source.write_text(yaml.dump(deployment(args=["a/b"], env=[None], lifecycle=None, ports=None)))
+    assert migrate.read_objects([source]) == [{"spec": {}, **deployment(args=["a/b"], env=[])}]
+
+
 def test_another_image_keeps_its_name() -> None:
     for image, expected in (
         ("r.example/team/vllm:v1", {"registry": "r.example", "repository": "team/vllm", "tag": "v1"}),
@@ -373,11 +393,7 @@ def test_what_the_chart_has_no_place_for_is_told() -> None:
 
 def test_what_the_chart_refuses_is_told_and_the_command_fails(tmp_path: Path, terminal: Any) -> None:
     source, target = tmp_path / "d.yaml", tmp_path / "v.yaml"
-    source.write_text(
-        yaml.dump(deployment(args=["a/b", "--quantization", "awq"], resources={"limits": {"google.com/tpu": 4}}))
-    )
-    text = yaml.dump(deployment(args=["../model"]))
-    source.write_text(text)
+    source.write_text(yaml.dump(deployment(args=["../model"])))
     code, output = terminal(str(source), str(target))
     assert code == 1
     assert "model.uri is" in output
@@ -449,6 +465,11 @@ NGINX = yaml.dump({**deployment(image="nginx:1.27")})
         (NGINX, "runs no vLLM: there is Deployment/llm, but no Deployment whose container starts `vllm serve`"),
         (yaml.dump(service()), "runs no vLLM: there is Service/llm"),
         ("kind: Deployment\nmetadata: {name: a}\nspec: {}\n", "Deployment/a has no spec.template.spec.containers"),
+        ("kind: DaemonSet\nmetadata: {name: a}\nspec: {}\n", "DaemonSet/a has no spec.template.spec.containers"),
+        (
+            "kind: Deployment\nmetadata: {name: a}\nspec: {template: {spec: {containers: [null]}}}\n",
+            "Deployment/a has no spec.template.spec.containers",
+        ),
         (
             f"{yaml.dump(deployment(args=['a/b']))}---\n{yaml.dump(deployment(args=['c/d']))}",
             "runs 2 servers (llm, llm), and one release serves one model: give one at a time",
@@ -466,7 +487,34 @@ def test_bad_manifests_are_refused_in_one_sentence(text: str | None, words: str,
     assert not (tmp_path / "values.yaml").exists()
 
 
+@pytest.mark.parametrize(
+    ("container", "words"),
+    [
+        ({"args": ["a/b", "--tensor-parallel-size=$(TP)"]}, "--tensor-parallel-size is $(TP), which is no number here"),
+        (
+            {"args": ["a/b"], "resources": {"limits": {"nvidia.com/gpu": "two"}}},
+            "nvidia.com/gpu of container vllm is two: write a whole number",
+        ),
+        ({"env": {"A": "b"}}, "Kubernetes refuses Deployment/llm at spec.template.spec.containers.0.env: {'A'"),
+        ({"livenessProbe": {"initialDelaySeconds": "1m"}}, "livenessProbe.initialDelaySeconds: '1m' is not of type"),
+        ({"command": ["sh", "-c", "vllm serve 'a/b"]}, "can't be carried over (ValueError: No closing quotation)"),
+    ],
+)
+def test_a_server_that_nothing_can_be_made_of_is_told(
+    container: dict[str, Any], words: str, tmp_path: Path, terminal: Any
+) -> None:
+    source = tmp_path / "d.yaml"
+    source.write_text(yaml.dump(deployment(**container)))
+    code, output = terminal(str(source), str(tmp_path / "values.yaml"))
+    assert code == 2
+    assert words in output
+    assert len(output.strip().splitlines()) == 1
+
+
 def test_no_manifest_at_all_is_refused(terminal: Any, tmp_path: Path) -> None:
-    assert terminal("", str(tmp_path / "v.yaml"))[0] == 2
+    for source in ("", ","):
+        code, output = terminal(source, str(tmp_path / "v.yaml"))
+        assert code == 2
+        assert output == "\n✗ No manifest is named: write `make migrate FROM=deployment.yaml`, with commas for more.\n"
     with pytest.raises(InputError, match="runs no vLLM"):
         migrate.only_server([], [Path("a.yaml")])

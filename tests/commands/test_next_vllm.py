@@ -32,11 +32,17 @@ def entry(*names: str, **change: Any) -> dict[str, Any]:
 
 
 def next_dump() -> dict[str, Any]:
-    """The dump of vLLM 0.33.0: that of 0.32.0 with what differs."""
+    """The dump of vLLM 0.33.0 as argparse alone tells it: that of 0.32.0 with what differs, without wrapped types."""
     changed = {item["dest"]: item for item in NEXT["args"]}
     args = [changed.pop(item["dest"], item) for item in OLD["args"]]
     metrics = sorted([*OLD["metrics"], *NEXT["metrics_added"]])
-    return {**OLD, "vllm": NEXT["vllm"], "metrics": metrics, "args": [*args, *changed.values()]}
+    wrapped = [item | {"type": "_optional_type"} if item in OLD["args"] and _wraps(item) else item for item in args]
+    return {**OLD, "vllm": NEXT["vllm"], "metrics": metrics, "args": [*wrapped, *changed.values()]}
+
+
+def _wraps(item: dict[str, Any]) -> bool:
+    """Whether vLLM wraps the type of a flag, as it does for those that may be unset."""
+    return item["type"] in ("int", "float", "str") and item["default"] is None
 
 
 def compared(new: dict[str, Any], read: tuple[str, ...] = (), **notes: Any) -> vllm_changes.Changes:
@@ -113,8 +119,11 @@ def test_the_report_says_what_changed_and_what_is_left(upgraded: tuple[Path, str
         "switches have an opposite now",
         "the metrics' labels and buckets are those of 0.32.0",
         "names 0.32.0: change it once 0.33.0 was seen to do the same",
+        f"- the types of {sum(map(_wraps, OLD['args'])) - 1} flags are those of 0.32.0, as the dump does not tell them",
+        "- values/multi-node-ray.yaml:5 names 0.32.0",
     ):
         assert line in printed
+    assert printed.partition("## To do by hand\n")[2].startswith("- nothing\n")
     assert "## Flags: 4 added, 0 removed, " in printed
     assert (copy.parent / "cache/reports/vllm-0.32.0-to-0.33.0.md").read_text().startswith("# vLLM 0.32.0 to 0.33.0\n")
 
@@ -191,13 +200,14 @@ def test_a_dump_by_other_means_is_completed_from_the_old_one() -> None:
     unknown = entry("--brand-new", type="_optional_type")
     switch = entry("--enable-x", "--disable-x", action="EnableDisableAction", nargs=0, type=None)
     given = {"vllm": "9.9.9", "accepted_flags": ["--no-enable-x"], "args": [lost, unknown, switch]}
-    dump, guessed = vllm_changes.adopt(given, OLD)
-    assert guessed == ["seed", "brand-new"]
+    dump, inherited, guessed = vllm_changes.adopt(given, OLD)
+    assert (inherited, guessed) == (1, ["brand-new"])
     first, second, third = dump["args"]
     assert (first["type"], first["default"], second["type"]) == ("int", None, "str")
     assert third["flags"] == ["--enable-x", "--disable-x", "--no-enable-x"]
-    changes = vllm_changes.compare(OLD, dump, NOTES, (), guessed)
-    assert "the dump does not tell the type of `brand-new`" in "\n".join(vllm_changes.report(changes))
+    report = "\n".join(vllm_changes.report(vllm_changes.compare(OLD, dump, NOTES, (), guessed, inherited=inherited)))
+    assert "the dump does not tell the type of `brand-new`, which is new" in report
+    assert "- the types of 1 flags are those of 0.32.0" in report
 
 
 # -- bad input

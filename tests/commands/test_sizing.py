@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from harness import go_yaml, helm
+from harness import check, go_yaml, helm
 
 from scripts import common, model_memory, new_values, tools, values_file
 from scripts.common import InputError
@@ -123,7 +123,17 @@ def test_devices_share_heads_and_repeat_those_that_are_too_few() -> None:
     assert model(DEEPSEEK).token(8) == model(DEEPSEEK).token(1)
     assert new_values.split(model("Qwen/Qwen2.5-7B-Instruct"), 8) == (4, 2)
     assert new_values.split(model(LLAMA), 6) == (2, 3)
-    assert new_values.split(model(LLAMA), 37) == (0, 0)
+    assert new_values.split(model(LLAMA, num_hidden_layers=2), 3) == (0, 0)
+
+
+def test_over_several_nodes_each_layer_stays_on_one() -> None:
+    assert new_values.split(model(DEEPSEEK), 16) == (8, 2)
+    assert new_values.split(model(DEEPSEEK), 16, node=4) == (4, 4)
+    assert new_values.split(model("Qwen/Qwen2.5-7B-Instruct"), 16) == (4, 4)
+    assert new_values.split(model(LLAMA), 12) == (0, 0)
+    found = new_values.plan(model(DEEPSEEK), new_values.gpu("H100"), Wish(gpus=16), DEEPSEEK)
+    assert (found.tensor, found.pipeline, found.nodes) == (8, 2, 2)
+    assert new_values.plan(model(LLAMA), new_values.gpu("H100"), Wish(gpus=8, node=4), LLAMA).nodes == 2
 
 
 # -- plans
@@ -196,12 +206,19 @@ def test_a_gpu_is_found_in_the_spellings_that_people_use() -> None:
 # -- the command
 
 
+class Keyboard(io.StringIO):
+    """What a person types on a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
-    """Run the command with variables; gives the exit code and all that was printed."""
+    """Run the command with variables, and what is typed on a terminal; gives exit code and all that was printed."""
 
-    def call(**variables: str) -> tuple[int, str]:
-        for name in ("MODEL", "GPU", "GPUS", "CONTEXT", "CONCURRENCY", "EXPOSURE", "CONFIG", "PARAMETERS"):
+    def call(typed: str | None = None, **variables: str) -> tuple[int, str]:
+        for name in ("MODEL", "GPU", "GPUS", "NODE_GPUS", "CONTEXT", "CONCURRENCY", "EXPOSURE", "CONFIG", "PARAMETERS"):
             monkeypatch.delenv(name, raising=False)
         for name in ("UTILIZATION", "KV_CACHE_DTYPE", "HF_TOKEN"):
             monkeypatch.delenv(name, raising=False)
@@ -209,7 +226,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         for name, text in {"TO": str(tmp_path / "values.yaml"), **variables}.items():
             monkeypatch.setenv(name, text)
         monkeypatch.setattr(tools, "put_on_path", lambda *_: None)
-        monkeypatch.setattr("sys.stdin", io.StringIO())
+        monkeypatch.setattr("sys.stdin", io.StringIO() if typed is None else Keyboard(typed))
         with pytest.raises(SystemExit) as end:
             common.main(new_values.run)
         printed = capsys.readouterr()
@@ -269,6 +286,16 @@ def config(tmp_path: Path) -> Any:
                 "resources": {"cpu": 10, "memory": "64Gi"},
             },
         ),
+        (
+            DEEPSEEK,
+            {"GPU": "H100", "GPUS": "16", "CONTEXT": "8192"},
+            {
+                "parallelism": {"tensor": 8, "pipeline": 2, "nodes": 2},
+                "engine": {"args": {"max-model-len": 8192}},
+                "startup": {"timeoutSeconds": 7200},
+                "resources": {"cpu": 18, "memory": "128Gi"},
+            },
+        ),
     ],
 )
 def test_the_file_says_what_was_planned_and_the_chart_takes_it(
@@ -281,8 +308,53 @@ def test_the_file_says_what_was_planned_and_the_chart_takes_it(
     assert (
         values == {"model": {"uri": f"hf://{name}"}, "resources": {"requests": amounts, "limits": amounts}} | expected
     )
-    assert values_file.problems(values)[1] == []
+    assert check.check([Path(os.environ["TO"])]).complaints == ()
     assert "left for the KV cache" in output
+
+
+def test_a_server_on_several_nodes_says_what_it_needs(terminal: Any, config: Any) -> None:
+    offer = terminal(MODEL=DEEPSEEK, CONFIG=config(DEEPSEEK), GPU="H100")[1]
+    assert offer.endswith("GPUS=16 on 2 nodes or GPU=H200 would do.\n")
+    code, output = terminal(MODEL=DEEPSEEK, CONFIG=config(DEEPSEEK), GPU="H100", GPUS="16")
+    assert code == 0, output
+    assert "on each of 16 × H100: tensor 8 × pipeline 2, 8 in each of 2 pods" in output  # noqa: RUF001
+    text = Path(os.environ["TO"]).read_text(encoding="utf-8")
+    assert "# The cluster needs LeaderWorkerSet (docs/multi-node.md), and each of the 2 pods fetches" in text
+    objects = helm.render(go_yaml.load(text)).objects
+    pods = [
+        objects.one("LeaderWorkerSet").at("spec", "leaderWorkerTemplate", kind)
+        for kind in ("leaderTemplate", "workerTemplate")
+    ]
+    for pod in pods:
+        (server,) = pod["spec"]["containers"]
+        assert server["resources"]["limits"]["nvidia.com/gpu"] == 8
+
+
+def test_on_a_terminal_what_is_missing_is_asked_for(terminal: Any, config: Any) -> None:
+    typed = "L4\n2\n8192\n\ningress:llm.example.com\n"
+    code, output = terminal(typed, MODEL=LLAMA, CONFIG=config(LLAMA))
+    assert code == 0, output
+    asked = ["GPU (as L40S or H100): ", "GPUs of one server", "Tokens of one request", "Such requests", "Reached from"]
+    assert [output.count(question) for question in asked] == [1] * len(asked)
+    assert "Model (" not in output
+    values = go_yaml.load(Path(os.environ["TO"]).read_text(encoding="utf-8"))
+    assert values["parallelism"] == {"tensor": 2}
+    assert values["engine"]["args"] == {"max-model-len": 8192}
+    assert values["ingress"]["hosts"] == {"llm.example.com": {}}
+
+
+def test_who_says_all_is_asked_for_nothing(terminal: Any, config: Any) -> None:
+    code, output = terminal("", MODEL=LLAMA, CONFIG=config(LLAMA), GPU="L40S")
+    assert code == 0
+    assert "?" not in output
+    assert "GPUs of one server" not in output
+
+
+def test_a_terminal_that_says_nothing_more_ends_it(terminal: Any, config: Any, tmp_path: Path) -> None:
+    code, output = terminal("L4\n", MODEL=LLAMA, CONFIG=config(LLAMA))
+    assert code == 2
+    assert output.endswith("\n✗ Nothing was said to the question for GPUS, so nothing is written.\n")
+    assert not (tmp_path / "values.yaml").exists()
 
 
 def test_the_arithmetic_is_shown_with_numbers_that_add_up(terminal: Any, config: Any) -> None:
@@ -353,7 +425,8 @@ def test_a_model_that_the_hub_does_not_give_is_told(
         ({"GPU": "L40S", "KV_CACHE_DTYPE": "int4"}, "KV_CACHE_DTYPE=int4 isn't known"),
         ({"GPU": "L40S", "EXPOSURE": "ingress"}, "EXPOSURE=ingress isn't known: write cluster, ingress:"),
         ({"GPU": "L40S", "PARAMETERS": "many"}, "PARAMETERS=many is no number"),
-        ({"GPU": "L40S", "GPUS": "37"}, "GPUS=37 can't share"),
+        ({"GPU": "L40S", "GPUS": "37"}, "GPUS=37 are no whole nodes of 8: write GPUS=32 or GPUS=40, or the GPUs of"),
+        ({"GPU": "L40S", "GPUS": "6", "NODE_GPUS": "4"}, "GPUS=6 are no whole nodes of 4: write GPUS=4 or GPUS=8"),
         ({"GPU": "L40S", "CONFIG": "/nowhere/config.json"}, "CONFIG=/nowhere/config.json isn't there"),
         (
             {"GPU": "L4", "GPUS": "1", "CONTEXT": "128k"},
@@ -388,9 +461,7 @@ def test_a_context_that_does_not_fit_says_what_would() -> None:
 
 
 def test_weights_that_do_not_fit_say_how_many_gpus_would() -> None:
-    with pytest.raises(
-        InputError, match=r"the weights take 156\.2 GiB .* 16 such GPUs on several nodes or GPU=B200 would do"
-    ):
+    with pytest.raises(InputError, match=r"the weights take 156\.2 GiB .* GPUS=16 on 2 nodes or GPU=B200 would do"):
         new_values.plan(model(DEEPSEEK, quantization_config={}), new_values.gpu("H200"), Wish(), DEEPSEEK)
 
 
@@ -400,16 +471,34 @@ def test_weights_that_do_not_fit_say_how_many_gpus_would() -> None:
         ("{", "is no JSON map"),
         ("[]", "is no JSON map"),
         ("{}", "has no hidden_size, num_hidden_layers, num_attention_heads, vocab_size"),
+        ('{"name": "\xe9"}', "is no JSON map"),
+        ('{"hidden_size": "4096"}', "hidden_size in the config of a/b is '4096', which is no whole number"),
+        ('{"text_config": "none"}', "is none of a language model that this knows (AttributeError"),
     ],
 )
 def test_a_config_that_tells_nothing_is_refused(content: str, words: str, tmp_path: Path, terminal: Any) -> None:
-    (tmp_path / "config.json").write_text(content)
+    (tmp_path / "config.json").write_text(content, encoding="latin-1")
     code, output = terminal(MODEL="a/b", GPU="L40S", CONFIG=str(tmp_path / "config.json"))
     assert code == 2
     assert words in output
+    assert len(output.strip().splitlines()) == 1
     code, output = terminal(MODEL=str(tmp_path / "nothing"), GPU="L40S")
     assert code == 2
     assert "CONFIG=path" in output
+
+
+def test_a_model_that_cannot_be_shared_so_says_over_how_many_it_can(terminal: Any, config: Any) -> None:
+    few = config(LLAMA, num_hidden_layers=2)
+    code, output = terminal(MODEL=LLAMA, CONFIG=few, GPU="L40S", GPUS="3")
+    assert code == 2
+    assert "GPUS=3 can't share" in output
+    assert "its 32 heads and 2 layers split over 1, 2, 4, 8, 16." in output
+
+
+def test_an_index_of_tensors_that_tells_nothing_is_passed_over(tmp_path: Path) -> None:
+    for text in ("{", "[]", '{"metadata": null}', '{"metadata": {"total_size": "much"}}'):
+        (tmp_path / "model.safetensors.index.json").write_text(text)
+        assert new_values._stored(tmp_path) == 0
 
 
 def test_the_default_share_of_memory_is_vllms() -> None:

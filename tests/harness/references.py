@@ -69,6 +69,10 @@ def declared_external(values: Any) -> External:
             part = values.get(key)
             if isinstance(part, Mapping) and isinstance(part.get("name"), str):
                 found.add((kind, part["name"]))
+        volumes = values.get("extraVolumes")
+        for volume in volumes.values() if isinstance(volumes, Mapping) else ():
+            if isinstance(volume, Mapping):
+                found |= set(_sources(volume))
         values = list(values.values())
     if isinstance(values, list):
         for item in values:
@@ -199,13 +203,8 @@ def _named(spec: dict[str, Any]) -> Iterator[tuple[tuple[Step, ...], str, str | 
     if "serviceAccountName" in spec:
         yield ("serviceAccountName",), "ServiceAccount", spec["serviceAccountName"]
     for volume in spec.get("volumes", []):
-        where = ("volumes", volume["name"])
-        for source in volume.keys() & _VOLUME_SOURCES.keys():
-            kind, key = _VOLUME_SOURCES[source]
-            yield where, kind, volume[source].get(key)
-        for projected in volume.get("projected", {}).get("sources", []):
-            for source in projected.keys() & _PROJECTED_SOURCES.keys():
-                yield where, _PROJECTED_SOURCES[source], projected[source].get("name")
+        for kind, name in _sources(volume):
+            yield ("volumes", volume["name"]), kind, name
     for container in (*spec.get("initContainers", []), *spec["containers"]):
         for variable in container.get("env", []):
             for source in variable.get("valueFrom", {}).keys() & _ENV_SOURCES.keys():
@@ -214,6 +213,16 @@ def _named(spec: dict[str, Any]) -> Iterator[tuple[tuple[Step, ...], str, str | 
         for origin in container.get("envFrom", []):
             for source in origin.keys() & _ENV_FROM_SOURCES.keys():
                 yield (container["name"], "envFrom"), _ENV_FROM_SOURCES[source], origin[source].get("name")
+
+
+def _sources(volume: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """Kind and name of every object whose content a volume shows; the name is None where it isn't given."""
+    for source in volume.keys() & _VOLUME_SOURCES.keys():
+        kind, key = _VOLUME_SOURCES[source]
+        yield kind, volume[source].get(key)
+    for projected in volume.get("projected", {}).get("sources", []):
+        for source in projected.keys() & _PROJECTED_SOURCES.keys():
+            yield _PROJECTED_SOURCES[source], projected[source].get("name")
 
 
 def _service(service: Manifest, objects: Objects) -> Iterator[Finding]:

@@ -312,7 +312,14 @@ def test_what_the_user_declares_to_exist_is_taken_as_there() -> None:
     values = {
         "model": {"credentials": {"existingSecret": "a", "key": "k"}},
         "engine": {"envFrom": [{"secretRef": {"name": "b"}}, {"configMapRef": {"name": "c"}}]},
-        "extraVolumes": {"data": {"persistentVolumeClaim": {"claimName": "d"}}},
+        "extraVolumes": {
+            "data": {"persistentVolumeClaim": {"claimName": "d"}},
+            "scales": {"configMap": {"name": "i"}},
+            "keys": {"secret": {"secretName": "j"}},
+            "both": {"projected": {"sources": [{"configMap": {"name": "k"}}, {"secret": {"name": "l"}}]}},
+            "scratch": {"emptyDir": {}},
+            "taken out": None,
+        },
         "other": [{"uri": "pvc://e/folder"}, {"tlsSecret": "f"}, {"endpointPicker": {"name": "g"}}],
         "without a name": [{"endpointPicker": {}}, {"secretRef": {}}],
         "serviceAccount": {"create": False, "name": "h"},
@@ -320,6 +327,7 @@ def test_what_the_user_declares_to_exist_is_taken_as_there() -> None:
     }
     expected = {("Secret", "a"), ("Secret", "b"), ("ConfigMap", "c"), ("PersistentVolumeClaim", "d")}
     expected |= {("PersistentVolumeClaim", "e"), ("Secret", "f"), ("Service", "g"), ("ServiceAccount", "h")}
+    expected |= {("ConfigMap", "i"), ("Secret", "j"), ("ConfigMap", "k"), ("Secret", "l")}
     assert references.declared_external(values) == expected
 
 
