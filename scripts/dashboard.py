@@ -23,7 +23,8 @@ WIDTH, HEIGHT, GRID = 8, 7, 24
 #: What picks the pods that the reader chose, and the series of vLLM that also carry a model.
 PODS = 'namespace="$namespace",pod=~"$pod"'
 MODEL = f'{PODS},model_name=~"$model"'
-DEPLOYMENT = 'namespace="$namespace",deployment="$release"'
+#: What picks the GPUs of the pods, and of the workers of a group that has one of the pods as its leader.
+GPUS = 'namespace="$namespace",pod=~"($pod)(-[0-9]+)?"'
 RATE = "$__rate_interval"
 
 
@@ -41,6 +42,22 @@ class Panel:
 def panel(title: str, unit: str, *queries: tuple[str, str], note: str = "", stacked: bool = False) -> Panel:
     """Return a panel."""
     return Panel(title, unit, queries, note, stacked)
+
+
+def share(status: str) -> str:
+    """Return a query for the share of requests with such a status, 0 where servers are scraped and none has it."""
+    requests, failed = (
+        f"sum(rate(http_requests_total{{{PODS}{more}}}[{RATE}]))" for more in ("", f',status="{status}"')
+    )
+    return f"{failed} / {requests} > 0 or 0 * sum(up{{{PODS}}} == 1)"
+
+
+def of_workload(deployment: str, group: str) -> str:
+    """Return a query for one of two series of kube-state-metrics: a Deployment's, or that of the leaders of groups."""
+    return (
+        f'{deployment}{{namespace="$namespace",deployment="$release"}}'
+        f' or {group}{{namespace="$namespace",statefulset="$release"}}'
+    )
 
 
 def percentiles(title: str, histogram: str, note: str = "") -> Panel:
@@ -128,16 +145,8 @@ ROWS: dict[str, list[Panel]] = {
         panel(
             "Share of errors",
             "percentunit",
-            (
-                f'sum(rate(http_requests_total{{{PODS},status="5xx"}}[{RATE}]))'
-                f" / sum(rate(http_requests_total{{{PODS}}}[{RATE}]))",
-                "5xx",
-            ),
-            (
-                f'sum(rate(http_requests_total{{{PODS},status="4xx"}}[{RATE}]))'
-                f" / sum(rate(http_requests_total{{{PODS}}}[{RATE}]))",
-                "4xx",
-            ),
+            (share("5xx"), "5xx"),
+            (share("4xx"), "4xx"),
         ),
         panel(
             "Turned away by a queue limit",
@@ -158,8 +167,8 @@ ROWS: dict[str, list[Panel]] = {
             "Replicas",
             "short",
             (f"count(up{{{PODS}}} == 1)", "scraped"),
-            (f"kube_deployment_status_replicas_ready{{{DEPLOYMENT}}}", "ready"),
-            (f"kube_deployment_spec_replicas{{{DEPLOYMENT}}}", "wanted"),
+            (of_workload("kube_deployment_status_replicas_ready", "kube_statefulset_status_replicas_ready"), "ready"),
+            (of_workload("kube_deployment_spec_replicas", "kube_statefulset_replicas"), "wanted"),
             note="Ready and wanted need kube-state-metrics.",
         ),
         panel(
@@ -178,12 +187,12 @@ ROWS: dict[str, list[Panel]] = {
         ),
     ],
     "GPUs, by the DCGM exporter": [
-        panel("GPU utilisation", "percent", (f"DCGM_FI_DEV_GPU_UTIL{{{PODS}}}", "{{pod}} {{gpu}}")),
+        panel("GPU utilisation", "percent", (f"DCGM_FI_DEV_GPU_UTIL{{{GPUS}}}", "{{pod}} {{gpu}}")),
         panel(
             "GPU memory in use",
             "percentunit",
             (
-                f"DCGM_FI_DEV_FB_USED{{{PODS}}} / (DCGM_FI_DEV_FB_USED{{{PODS}}} + DCGM_FI_DEV_FB_FREE{{{PODS}}})",
+                f"DCGM_FI_DEV_FB_USED{{{GPUS}}} / (DCGM_FI_DEV_FB_USED{{{GPUS}}} + DCGM_FI_DEV_FB_FREE{{{GPUS}}})",
                 "{{pod}} {{gpu}}",
             ),
         ),
@@ -192,18 +201,20 @@ ROWS: dict[str, list[Panel]] = {
             "short",
             (
                 f"sum by (pod) (rate(vllm:generation_tokens_total{{{MODEL}}}[{RATE}]))"
-                f" / on (pod) count by (pod) (DCGM_FI_DEV_GPU_UTIL{{{PODS}}})",
+                f' / on (pod) count by (pod) (label_replace(DCGM_FI_DEV_GPU_UTIL{{{GPUS}}}, "pod", "${{1}}", "pod",'
+                ' "($pod)-[0-9]+"))',
                 "{{pod}}, per second",
             ),
         ),
-        panel("Power", "watt", (f"DCGM_FI_DEV_POWER_USAGE{{{PODS}}}", "{{pod}} {{gpu}}")),
-        panel("Temperature", "celsius", (f"DCGM_FI_DEV_GPU_TEMP{{{PODS}}}", "{{pod}} {{gpu}}")),
-        panel("XID of the last error", "none", (f"DCGM_FI_DEV_XID_ERRORS{{{PODS}}}", "{{pod}} {{gpu}}")),
+        panel("Power", "watt", (f"DCGM_FI_DEV_POWER_USAGE{{{GPUS}}}", "{{pod}} {{gpu}}")),
+        panel("Temperature", "celsius", (f"DCGM_FI_DEV_GPU_TEMP{{{GPUS}}}", "{{pod}} {{gpu}}")),
+        panel("XID of the last error", "none", (f"DCGM_FI_DEV_XID_ERRORS{{{GPUS}}}", "{{pod}} {{gpu}}")),
     ],
 }
 
-#: Names of a release's pods are its own with the hash of a ReplicaSet and five characters; of a long name less is left.
-_POD = "-[a-z0-9]{1,10}(-[a-z0-9]{5})?"
+#: Names of a release's pods are its own with the hash of a ReplicaSet and five characters; of a name of more than 46
+#: characters what is left of the hash and, without a dash, the five; of groups the number.
+_POD = "-([a-z0-9]{1,10}-[a-z0-9]{5}|[a-z0-9]{9,15}|[0-9]+)"
 _SOURCE = {"type": "prometheus", "uid": "$datasource"}
 
 

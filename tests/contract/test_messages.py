@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from contract.conftest import Refuse
 from harness import helm
 from harness.helm import CHART
 
@@ -256,6 +257,17 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
             {"autoscaling": {"keda": {**KEDA, "query": "vllm:num_request_waiting + vllm:num_requests_waiting"}}},
             ("vllm:num_request_waiting, which vLLM does not have", "a name that /metrics lists"),
         ),
+        (
+            {"autoscaling": {"keda": {**KEDA, "query": 'sum(release:vllm_request_waiting:sum{release="x"})'}}},
+            (
+                "reads release:vllm_request_waiting:sum, which metrics.rules does not",
+                "release:vllm_requests_waiting:sum",
+            ),
+        ),
+        (
+            {"autoscaling": {"keda": {**KEDA, "query": "avg(release:vllm_gpu_utilization:avg)"}}},  # without rules.dcgm
+            ("reads release:vllm_gpu_utilization:avg, which metrics.rules does not",),
+        ),
     ],
     "hpaTarget": [
         (
@@ -278,6 +290,21 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
         ({"autoscaling": {"keda": {**KEDA, "minReplicas": 0}}}, ("minReplicas is 0", "autoscaling.keda.query")),
         (
             {"autoscaling": {"keda": {**KEDA, "minReplicas": 0, "query": "sum(vllm:num_requests_running)"}}},
+            ("minReplicas is 0",),
+        ),
+        *(
+            ({"autoscaling": {"keda": {**KEDA, "minReplicas": 0, "query": query}}}, ("minReplicas is 0", "a gateway"))
+            for query in (
+                'sum(release:vllm_requests_waiting:sum{release="test"})',
+                'sum(rate(http_requests_total{namespace="models",pod=~"test-[a-z0-9]+-[a-z0-9]{5}"}[1m]))',
+                "sum(rate(http_requests_total{pod =~ 'other-.*|test-\\\\w+-\\\\w+'}[1m]))",
+            )
+        ),
+        (
+            {
+                **GROUP,
+                "autoscaling": {"keda": {**KEDA, "minReplicas": 0, "query": 'sum(http_requests_total{pod=~"test-0"})'}},
+            },
             ("minReplicas is 0",),
         ),
     ],
@@ -431,10 +458,12 @@ def test_rules_in_a_config_map_need_no_operator() -> None:
     helm.render({"metrics": {"rules": {"enabled": True, "kind": "ConfigMap"}}}, **LIVE["missingApi"])  # type: ignore[arg-type]
 
 
+@pytest.mark.every_helm
 @pytest.mark.parametrize("objective", [0, 1, 99, -0.5])
-def test_an_objective_is_a_share(objective: float) -> None:
-    with pytest.raises(helm.HelmError, match=r"objective"):
-        helm.render({"metrics": {"rules": {"enabled": True, "timeToFirstToken": {"objective": objective}}}})
+@pytest.mark.parametrize("of", ["timeToFirstToken", "interTokenLatency"])
+def test_an_objective_that_is_no_share_is_answered_with_one(of: str, objective: float, refuse: Refuse) -> None:
+    complaints = refuse({"metrics": {"rules": {of: {"objective": objective}}}})
+    assert "(write a share, as 0.99)" in complaints.about(("metrics", "rules", of, "objective"))
 
 
 @pytest.mark.parametrize(
@@ -444,10 +473,23 @@ def test_an_objective_is_a_share(objective: float) -> None:
         "sum(rate(vllm:spec_decode_num_drafts_total[1m]))",
         "max(vllm:lora_requests_info)",
         "sum(rate(gateway_requests_total[1m]))",
+        "max(release:vllm_time_to_first_token_slow:ratio_rate5m) + max(release:vllm_requests_waiting:sum)",
     ],
 )
 def test_a_query_may_read_all_that_vllm_has_and_what_others_have(query: str) -> None:
     helm.render({"autoscaling": {"keda": {**KEDA, "query": query}}})
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        'sum(rate(http_requests_total{job="gateway",pod=~"gateway-.*"}[1m]))',
+        'sum(rate(envoy_requests{exported_pod=~"test-.*",pod=~"envoy-[a-z0-9]+"}[1m]))',
+        'sum(queue_length{backend="vllm:8000"}) or vector(0)',
+    ],
+)
+def test_a_query_of_what_others_count_may_start_the_first_server(query: str) -> None:
+    helm.render({"autoscaling": {"keda": {**KEDA, "query": query, "minReplicas": 0}}})
 
 
 def test_image_volumes_are_not_refused_offline_nor_on_a_new_cluster() -> None:

@@ -145,7 +145,8 @@ def test_every_alert_says_what_where_how_bad_and_what_to_do() -> None:
             assert rule["annotations"]["runbook_url"] == f"docs/runbooks.md#{rule['alert'].lower()}"
             assert "$" not in re.sub(r"\{\{.*?\}\}", "", json.dumps(rule)), "a placeholder is left"
         else:
-            assert "$" not in json.dumps(rule), "a placeholder is left"
+            group = "${1}"  # of label_replace
+            assert "$" not in json.dumps(rule).replace(group, ""), "a placeholder is left"
 
 
 def test_runbooks_may_lie_elsewhere() -> None:
@@ -262,8 +263,8 @@ def queries(panels: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def variables(text: str) -> set[str]:
-    """Variables of Grafana in a text, without those that it sets by itself."""
-    return {name for name in re.findall(r"\$\{?(\w+)", text) if not name.startswith("__")}
+    """Variables of Grafana in a text, without those that it sets by itself, and without the groups of label_replace."""
+    return set(re.findall(r"\$\{?([A-Za-z]\w*)", text))
 
 
 def test_panels_do_not_overlap_and_stay_in_the_grid() -> None:
@@ -278,18 +279,40 @@ def test_panels_do_not_overlap_and_stay_in_the_grid() -> None:
                 assert taken.setdefault((x, y), panel["title"]) == panel["title"]
 
 
-def test_the_release_is_read_from_the_name_of_a_pod() -> None:
+@pytest.mark.parametrize("length", range(45, 54))
+def test_the_release_is_read_from_the_name_of_a_pod(length: int) -> None:
     found = {item["name"]: item for item in dashboard()["templating"]["list"]}
     pattern = found["release"]["regex"].strip("/")
-    (selector,) = promql.selectors(
-        promql.without_variables(found["pod"]["query"].removeprefix("label_values(").rpartition(",")[0])
-    )
-    of_pod = {label: value for label, _, value in selector.matchers}["pod"]
-    for release in ("x", "my-chat", "a-b-c", "r" * 46):
-        match = re.fullmatch(pattern, pod_name(release))
-        assert match
-        assert match.group(1) == release
-        assert bool(re.fullmatch(of_pod, pod_name(release))) == (release == "x")
+    of_pod = re.search(r'pod=~"(.*?)"', found["pod"]["query"])
+    assert of_pod
+    releases = ("x", "my-chat", "a-b-c", "chat-2", f"a-{'r' * (length - 2)}")
+    for release in releases:
+        for pod in (pod_name(release), f"{release}-0", f"{release}-12"):
+            match = re.fullmatch(pattern, pod)
+            assert match, pod
+            assert match.group(1) == release
+            shown = {other for other in releases if re.fullmatch(of_pod[1].replace("$release", other), pod)}
+            assert shown == {release}
+
+
+def test_panels_count_deployments_and_the_leaders_of_groups() -> None:
+    (replicas,) = [panel for panel in dashboard()["panels"] if panel["title"] == "Replicas"]
+    read = {
+        target["legendFormat"]: {
+            (selector.name, label)
+            for selector in promql.selectors(promql.without_variables(target["expr"]))
+            for label in selector.labels() - {"namespace"}
+        }
+        for target in replicas["targets"]
+    }
+    assert read["ready"] == {
+        ("kube_deployment_status_replicas_ready", "deployment"),
+        ("kube_statefulset_status_replicas_ready", "statefulset"),
+    }
+    assert read["wanted"] == {
+        ("kube_deployment_spec_replicas", "deployment"),
+        ("kube_statefulset_replicas", "statefulset"),
+    }
 
 
 # -- traces and logs

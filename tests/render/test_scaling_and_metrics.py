@@ -145,6 +145,7 @@ def test_keda_asks_for_the_queue_of_this_release_or_what_it_is_told() -> None:
             "query": query,
             "threshold": "5",
             "activationThreshold": "0",
+            "ignoreNullValues": "false",
         },
     }
     own = {
@@ -158,6 +159,7 @@ def test_keda_asks_for_the_queue_of_this_release_or_what_it_is_told() -> None:
     assert told.at("spec", "triggers", 0, "metadata", "query") == own["query"]
     assert told.at("spec", "triggers", 0, "metadata", "serverAddress") == own["serverAddress"]
     assert told.at("spec", "triggers", 0, "metadata", "activationThreshold") == "0.5"
+    assert told.at("spec", "triggers", 0, "metadata", "ignoreNullValues") == "false"
     assert told.at("spec", "minReplicaCount") == 0
 
 

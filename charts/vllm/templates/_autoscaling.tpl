@@ -63,6 +63,22 @@
 sum(vllm:num_requests_waiting{ {{- include "vllm.podMatchers" . -}} })
 {{- end -}}
 
+{{- /* vllm.readsServers: "true" where a PromQL query reads what is there only while a server runs: vLLM's metrics, what the chart's rules record of them, or anything of the release's pods. Takes a list of root and the query. */ -}}
+{{- define "vllm.readsServers" -}}
+{{- $query := last . -}}
+{{- $name := include "vllm.workloadName" (first .) -}}
+{{- $pod := printf "%sx2x4z" (trunc 58 (printf "%s-7d9f8b6c54-" $name)) -}}
+{{- if include "vllm.group" (first .) -}}
+{{- $pod = printf "%s-0" $name -}}
+{{- end -}}
+{{- $reads := regexMatch "\\bvllm:[a-z]|\\b(release|pod):vllm_" $query -}}
+{{- range regexFindAll "\\bpod\\s*=~\\s*(\"[^\"]*\"|'[^']*')" $query -1 -}}
+  {{- $pattern := regexReplaceAll "^pod\\s*=~\\s*.(.*).$" . "${1}" | replace "\\\\" "\\" -}}
+  {{- $reads = or $reads (regexMatch (printf "^(%s)$" $pattern) $pod) -}}
+{{- end -}}
+{{- $reads | ternary "true" "" -}}
+{{- end -}}
+
 {{- /* vllm.hpaMetric: what autoscaling.hpa.metric stands for, as a map of series (vLLM's metric; empty for cpu), function (which joins the series of a pod or of the release), name (the adapter's) and target. */ -}}
 {{- define "vllm.hpaMetric" -}}
 {{- $metrics := dict

@@ -409,18 +409,31 @@ autoscaling.keda.enabled is true, but KEDA has nobody to ask: set autoscaling.ke
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.kedaQuery: the query reads metrics that vLLM has. */ -}}
+{{- /* vllm.check.kedaQuery: the query reads metrics that vLLM has, and records that the chart's rules make. */ -}}
 {{- define "vllm.check.kedaQuery" -}}
 {{- $keda := .Values.autoscaling.keda -}}
-{{- if and $keda.enabled (contains "vllm:" ($keda.query | default "")) -}}
+{{- if and $keda.enabled $keda.query -}}
 {{- $known := include "vllm.metrics" . | fromYaml -}}
-{{- range $name := regexFindAll "vllm:\\w+" $keda.query -1 | uniq -}}
+{{- range $name := regexFindAll "\\bvllm:[a-z]\\w*" $keda.query -1 | uniq -}}
 {{- with index $known.renamed $name -}}
 autoscaling.keda.query reads {{ $name }}, which vLLM no longer has: write {{ . }}.
 {{ else -}}
 {{- $family := regexReplaceAll "_(bucket|count|sum)$" $name "" -}}
 {{- if not (or (has $name $known.names) (and (ne $name $family) (has $family $known.families)) (regexMatch $known.optional $name)) -}}
 autoscaling.keda.query reads {{ $name }}, which vLLM does not have: write a name that /metrics lists, as vllm:num_requests_waiting.
+{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- with regexFindAll "\\b(release|pod):vllm_[\\w:]+" $keda.query -1 | uniq -}}
+{{- $recorded := list -}}
+{{- range (include "vllm.rules" $ | fromYaml).groups -}}
+  {{- range .rules -}}
+  {{- $recorded = append $recorded .record -}}
+  {{- end -}}
+{{- end -}}
+{{- range . -}}
+{{- if not (has . $recorded) -}}
+autoscaling.keda.query reads {{ . }}, which metrics.rules does not record: write a name that it records, as release:vllm_requests_waiting:sum.
 {{ end -}}
 {{- end -}}
 {{- end -}}
@@ -448,7 +461,7 @@ autoscaling.hpa.targetPerReplica is {{ $target }}, but for kvCache it is a share
 {{- /* vllm.check.scaleToZero: what brings the first server back is not counted by servers. */ -}}
 {{- define "vllm.check.scaleToZero" -}}
 {{- with .Values.autoscaling.keda -}}
-{{- if and .enabled (eq (int64 .minReplicas) 0) (or (not .query) (contains "vllm:" .query)) -}}
+{{- if and .enabled (eq (int64 .minReplicas) 0) (or (not .query) (include "vllm.readsServers" (list $ .query))) -}}
 autoscaling.keda.minReplicas is 0, but the query reads what only a running server counts, so that none would ever start again: set minReplicas to 1, or autoscaling.keda.query to what a gateway counts.
 {{- end -}}
 {{- end -}}

@@ -57,6 +57,7 @@ namespace="{{ .Release.Namespace }}",pod=~"{{ include "vllm.podPattern" . }}"
 {{- $labels := printf "namespace=%q,%s=%q" .Release.Namespace $kind (include "vllm.workloadName" .) -}}
 {{- $fill := dict
   "$pods" (include "vllm.podMatchers" .)
+  "$leader" (printf "%s-[0-9]+" (include "vllm.workloadName" .))
   "$readyReplicas" (printf "kube_%s_status_replicas_ready{%s}" $kind $labels)
   "$wantedReplicas" (printf "kube_%s_replicas{%s}" (eq $kind "deployment" | ternary "deployment_spec" $kind) $labels)
   "$workloadCreated" (printf "kube_%s_created{%s}" $kind $labels)

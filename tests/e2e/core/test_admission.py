@@ -13,7 +13,7 @@ from harness.value_sets import ValueSet
 from pytest_helm_charts.clusters import Cluster
 
 from scripts import cluster, preload
-from scripts.common import ROOT
+from scripts.common import ROOT, CommandError
 from scripts.release import Release
 
 #: Served by operators that this cluster doesn't have.
@@ -77,6 +77,21 @@ def test_the_api_server_admits_every_object(value_set: ValueSet, namespace: Rele
     )
     errors = [line for line in done.stderr.splitlines() if line.strip()]
     assert not errors, "\n".join(errors)
+
+
+def test_a_monitor_that_the_cluster_does_not_know_is_refused_before_anything_is_made(namespace: Release) -> None:
+    assert "monitoring.coreos.com/v1" not in cluster.kubectl("api-versions").split()
+    release = Release("monitored", namespace.namespace)
+    with pytest.raises(CommandError) as failure:
+        release.install([], {"metrics": {"serviceMonitor": {"enabled": True}}})
+    refusal = (
+        "metrics.serviceMonitor.enabled is true, but the cluster has no monitoring.coreos.com/v1: install the"
+        " Prometheus Operator, or set metrics.serviceMonitor.enabled to false. [check missingApi]"
+    )
+    assert refusal in failure.value.output
+    assert not json.loads(release.helm("list", "--all", "--filter", f"^{release.name}$", "--output=json"))
+    kinds = "deployments,services,serviceaccounts,configmaps,poddisruptionbudgets"
+    assert not release.kubectl("get", kinds, f"--selector=app.kubernetes.io/instance={release.name}", "--output=name")
 
 
 @pytest.fixture
