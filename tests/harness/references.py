@@ -72,7 +72,7 @@ def declared_external(values: Any) -> External:
         volumes = values.get("extraVolumes")
         for volume in volumes.values() if isinstance(volumes, Mapping) else ():
             if isinstance(volume, Mapping):
-                found |= set(_sources(volume))
+                found |= {(kind, name) for kind, name in _sources(volume) if name}
         values = list(values.values())
     if isinstance(values, list):
         for item in values:
