@@ -620,18 +620,19 @@ def _why_the_kubelet_ended_it(seen: Seen, pod: Object, status: Object, ended: Ob
 
 
 def _probe_behind(seen: Seen, pod: Object, ended: Object) -> str | None:
-    """Which probe gave a server up that was killed, by the times, as the kubelet may not have told.
+    """Which probe gave a server up that was killed, by the times and earlier runs, as the kubelet may not have told.
 
     It tells 25 events of a pod at once and then one each five minutes, and each failed probe is one.
     """
     began, finished = time_of(ended.get("startedAt")), time_of(ended.get("finishedAt"))
     stop = timedelta(seconds=pod["spec"].get("terminationGracePeriodSeconds", 30) + 30)
-    failed = seen.events(pod, "Unhealthy")
-    if any(e["message"].startswith("Liveness") and finished - event_time(e) < stop + PATIENCE for e in failed):
-        return "liveness"
     budget = timedelta(seconds=budget_of(pod))
     first = timedelta(seconds=2)  # the kubelet begins to ask at once, and may do so before the container's own start
-    return "startup" if budget - first <= finished - began <= budget + stop else None
+    if budget - first <= finished - began <= budget + stop:
+        return "startup"
+    before = any("liveness probe" in event["message"] for event in seen.events(pod, "Killing"))
+    failed = [event for event in seen.events(pod, "Unhealthy") if event["message"].startswith("Liveness")]
+    return "liveness" if before or any(finished - event_time(e) < stop + PATIENCE for e in failed) else None
 
 
 def _why_it_ended(seen: Seen, pod: Object, status: Object, ended: Object) -> Meaning:

@@ -636,6 +636,8 @@ def test_a_server_that_was_killed_after_failed_liveness_probes_says_so_without_a
     assert "/health for 120 s" in only(replace(killed, objects=(*killed.objects, failed))).problem
     long_ago = event(killed.servers()[0], "Unhealthy", "Liveness probe failed: context deadline exceeded", 900)
     assert "was killed" in only(replace(killed, objects=(*killed.objects, long_ago))).problem
+    before = event(killed.servers()[0], "Killing", "Container vllm failed liveness probe, will be restarted", 9900)
+    assert "/health for 120 s" in only(replace(killed, objects=(*killed.objects, before))).problem
 
 
 def test_a_probe_that_killed_an_earlier_run_is_not_blamed_for_the_last() -> None:
