@@ -42,7 +42,10 @@ def workbench() -> Iterator[Workbench]:
 
 @pytest.fixture(scope="module")
 def hub(workbench: Workbench) -> Iterator[dict[str, Any]]:
-    """Values of a server whose model comes from a Hub at http://hub:8080, by token and revision, onto claim weights."""
+    """Values of a server whose model comes from a Hub at http://hub:8080, by token and revision, onto claim weights.
+
+    To be asked for before `new_release`, as the claim can go only when no server has it.
+    """
     token = {"token": f"hf_{secrets.token_hex(16)}"}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hub"}, "stringData": token}
     service = {

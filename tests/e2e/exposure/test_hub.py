@@ -18,7 +18,7 @@ NewRelease = Callable[..., Release]
 
 
 @pytest.fixture(scope="module")
-def shared(new_release: NewRelease, hub: dict[str, Any]) -> Release:
+def shared(hub: dict[str, Any], new_release: NewRelease) -> Release:
     """Two servers that started together with an empty claim between them."""
     release = new_release("shared")
     release.install(FILES, hub | {"replicas": 2})
