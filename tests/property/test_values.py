@@ -11,6 +11,7 @@ from harness import helm
 from harness.findings import report
 from harness.helm import HelmError
 from harness.invariants import CHECKS, Subject
+from harness.objects import pods
 from harness.refusals import refusals
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
@@ -42,7 +43,7 @@ def test_valid_values_give_what_kubernetes_and_vllm_take_or_fail_a_named_check(
             raise
         event("refused by a check")
         return
-    event("rendered")
+    event(f"rendered a {rendered.objects.servers()[0].kind}")
     for manifest in rendered.objects:
         assert manifest.body["metadata"]["namespace"] == namespace, rendered.command
     subject = Subject(values, (values,), release=release, namespace=namespace)
@@ -58,7 +59,8 @@ def test_a_valid_overlay_of_a_pod_renders_or_fails_a_named_check(values: dict[st
         if not by_a_check(error):
             raise
         return
-    assert rendered.objects.one("Deployment").at("spec", "template", "spec", "containers")
+    (server,) = rendered.objects.servers()
+    assert all(pod.containers() for pod in pods(server))
 
 
 # -- one mistake
