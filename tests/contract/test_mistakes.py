@@ -73,6 +73,8 @@ MISTAKES: list[list[tuple[dict[str, Any], str]]] = [
         ({"image": {"name": "vllm/vllm-openai"}}, "(write repository)"),
         ({"imagePullSecrets": "registry"}, "(write a list"),
         ({"nameOverride": "My Model"}, "(write small letters, digits and dashes)"),
+        ({"priorityClassName": "first\nlast"}, "(write small letters, digits, dashes and dots)"),
+        ({"serviceAccount": {"name": "My Account"}}, "(write small letters, digits, dashes and dots)"),
     ],
     # the root
     [

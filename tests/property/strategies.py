@@ -53,6 +53,8 @@ DEPTH = 5
 
 #: Keys whose content is a pod's, or anything: the schema can't promise that Kubernetes takes it.
 FREE = {"podSpec", "extraObjects", "extraVolumes", "extraVolumeMounts", "initContainers", "global", "enabled", "x-null"}
+#: The same deeper down.
+FREE_WITHIN = {"leaderPodSpec", "workerPodSpec"}
 
 
 def resolve(node: Schema) -> Schema:
@@ -146,7 +148,7 @@ def _map(node: Schema, depth: int) -> Strategy:
 
 def _affordable(node: Schema, depth: int) -> Schema:
     """Return the properties of a map, and deep down only those that it must have."""
-    properties: Schema = node.get("properties", {})
+    properties = {key: inner for key, inner in node.get("properties", {}).items() if key not in FREE_WITHIN}
     if depth < DEPTH:
         return properties
     return {key: inner for key, inner in properties.items() if key in node.get("required", [])}
@@ -185,16 +187,20 @@ def values(keys: frozenset[str] = frozenset(SCHEMA["properties"]) - FREE) -> Str
     """Return a strategy for values with a few of these keys of the root, which the whole schema takes."""
     chosen = st.lists(st.sampled_from(sorted(keys)), min_size=1, max_size=4, unique=True)
     made = chosen.flatmap(lambda names: st.fixed_dictionaries({name: part(name) for name in names}))
-    return st.tuples(made, st.sampled_from(URIS), st.booleans()).map(_likely).filter(is_valid)
+    return st.tuples(made, st.sampled_from(URIS), st.sampled_from([1, 2]), st.booleans()).map(_likely).filter(is_valid)
 
 
-def _likely(made: tuple[Schema, str, bool]) -> Schema:
-    """Change values so that checks across keys have a chance to pass."""
-    values, uri, lax = made
+def _likely(made: tuple[Schema, str, int, bool]) -> Schema:
+    """Change values so that checks across keys have a chance to pass; half of them are a server of two nodes."""
+    values, uri, nodes, lax = made
     if "model" in values:
         values = {**values, "model": {**values["model"], "uri": uri}}
-    if "parallelism" in values:
-        values = {**values, "parallelism": {**values["parallelism"], "nodes": 1}}
+    if "parallelism" in values or nodes > 1:
+        given = values.get("parallelism", {})
+        # sizes that nodes divide
+        values = {**values, "parallelism": {**given, "nodes": nodes, "tensor": given.get("tensor", 1) * nodes}}
+    if values.get("engine", {}).get("extraArgs"):  # which go to vLLM as they are
+        values = {**values, "engine": {**values["engine"], "extraArgs": ["--seed", "1"]}}
     if lax:
         values = {**values, "checks": {"disabled": dict.fromkeys(LAX, True)}}
     return values

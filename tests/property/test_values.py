@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from harness import helm
-from harness.findings import report
+from harness import helm, kubernetes_api
+from harness.findings import Finding, report
 from harness.helm import HelmError
 from harness.invariants import CHECKS, Subject
+from harness.objects import pods
 from harness.refusals import refusals
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
@@ -30,6 +32,13 @@ def by_a_check(error: HelmError) -> bool:
     return re.search(r"\[check \w+\]$", error.text, flags=re.MULTILINE) is not None
 
 
+def newer(finding: Finding, values: dict[str, Any]) -> bool:
+    """Whether a finding is of a field that the user wrote and only a newer Kubernetes has, as the schema is of that."""
+    fields = re.findall(r"'(\w+)'", finding.text.partition("not allowed (")[2])
+    older = not finding.text.endswith(f"(Kubernetes {kubernetes_api.SUPPORTED[-1]})")
+    return older and bool(fields) and all(f'"{field}"' in json.dumps(values) for field in fields)
+
+
 @given(strategies.values(), st.sampled_from(NAMES), st.sampled_from(NAMES))
 def test_valid_values_give_what_kubernetes_and_vllm_take_or_fail_a_named_check(
     values: dict[str, Any], release: str, namespace: str
@@ -42,11 +51,12 @@ def test_valid_values_give_what_kubernetes_and_vllm_take_or_fail_a_named_check(
             raise
         event("refused by a check")
         return
-    event("rendered")
+    event(f"rendered a {rendered.objects.servers()[0].kind}")
     for manifest in rendered.objects:
         assert manifest.body["metadata"]["namespace"] == namespace, rendered.command
     subject = Subject(values, (values,), release=release, namespace=namespace)
     found = [finding for name in ALWAYS for finding in CHECKS[name].findings(subject)]
+    found = [finding for finding in found if not newer(finding, values)]
     assert not found, report(found, rendered.command)
 
 
@@ -58,7 +68,8 @@ def test_a_valid_overlay_of_a_pod_renders_or_fails_a_named_check(values: dict[st
         if not by_a_check(error):
             raise
         return
-    assert rendered.objects.one("Deployment").at("spec", "template", "spec", "containers")
+    (server,) = rendered.objects.servers()
+    assert all(pod.containers() for pod in pods(server))
 
 
 # -- one mistake

@@ -179,6 +179,21 @@ def test_leader_and_workers_have_overlays_of_their_own_over_the_common_one() -> 
     assert worker.spec["hostNetwork"] is True
 
 
+def test_fractions_of_a_core_are_texts_as_the_definition_of_a_group_takes_no_others() -> None:
+    getter = {"resources": {"limits": {"cpu": 0.5, "memory": "1Gi"}}}
+    found = members(
+        resources={"limits": {"cpu": 2.5, "memory": "64Gi"}, "requests": {"cpu": 2}},
+        distributed={"workerPodSpec": {"containers": [{"name": "vllm", "resources": {"requests": {"cpu": 1.5}}}]}},
+        initContainers={"get": {"image": "a:1", **getter}},
+    )
+    for pod, requested in zip(found, (2, "1.5"), strict=True):
+        resources = server(pod)["resources"]
+        assert resources["limits"] == {"cpu": "2.5", "memory": "64Gi", "nvidia.com/gpu": 1}
+        assert resources["requests"] == {"cpu": requested}
+        (get,) = [container.body for container in pod.containers() if container.body["name"] == "get"]
+        assert get["resources"] == {"limits": {"cpu": "0.5", "memory": "1Gi"}}
+
+
 def test_the_time_to_start_includes_that_for_gathering() -> None:
     leader, _ = members(startup={"timeoutSeconds": 300}, distributed={"joinTimeoutSeconds": 100})
     probe = server(leader)["startupProbe"]

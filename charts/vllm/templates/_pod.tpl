@@ -9,6 +9,9 @@
 {{- range $overlays -}}
 {{- include "vllm.overlay" (dict "base" $spec "over" (. | default dict)) -}}
 {{- end -}}
+{{- range concat ($spec.initContainers | default list) ($spec.containers | default list) -}}
+{{- include "vllm.amounts" (.resources | default dict) -}}
+{{- end -}}
 {{- $_ := set . "pod" (toRawJson $spec) -}}
 {{- end -}}
 {{- .pod -}}

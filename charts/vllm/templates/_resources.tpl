@@ -49,6 +49,17 @@
 {{- toRawJson $resources -}}
 {{- end -}}
 
+{{- /* vllm.amounts: nothing; writes the fractions in a container's resources as texts, in place. A Deployment takes 0.5, but the definition of LeaderWorkerSet does not. */ -}}
+{{- define "vllm.amounts" -}}
+{{- range $amounts := list .limits .requests -}}
+  {{- range $name, $amount := $amounts -}}
+  {{- if and (kindIs "float64" $amount) (ne $amount (floor $amount)) -}}
+  {{- $_ := set $amounts $name (toString $amount) -}}
+  {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- /* vllm.sharedMemory: the size of /dev/shm. vLLM refuses to start with the 64Mi of a container; each worker adds its buffers. */ -}}
 {{- define "vllm.sharedMemory" -}}
 {{- printf "%dGi" (include "vllm.workers" . | int64) -}}
