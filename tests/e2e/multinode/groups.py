@@ -16,7 +16,7 @@ from scripts.release import Release
 
 NODES = 2
 _DEADLINE_SECONDS = 900
-#: How much later than its leader a worker must at least be gone, in seconds: both are seen with a delay.
+#: Seconds by which a worker may seem to end before its leader, as times are whole seconds.
 _SLACK = 2
 _INDEX = "leaderworkerset.sigs.k8s.io/worker-index"
 _GROUP = "leaderworkerset.sigs.k8s.io/group-index"
@@ -104,6 +104,7 @@ class Life:
 
     Attributes:
         asked: when its deletion was asked for.
+        stopped: when its server had ended.
         gone: when the API server had it no more.
     """
 
@@ -113,7 +114,13 @@ class Life:
     created: float
     ready: float = 0.0
     asked: float = 0.0
+    stopped: float = 0.0
     gone: float = 0.0
+
+    @property
+    def end(self) -> float:
+        """When it ended; a leader that LeaderWorkerSet deletes stays on as an object until its workers are gone."""
+        return self.stopped or self.gone
 
 
 class Lives(Ends):
@@ -147,12 +154,15 @@ class Lives(Ends):
                 life.ready = life.ready or condition.last_transition_time.timestamp()
         if meta.deletion_timestamp and not life.asked:
             life.asked = meta.deletion_timestamp.timestamp() - (meta.deletion_grace_period_seconds or 0)
+        for status in pod.status.container_statuses or []:
+            if status.state.terminated and status.state.terminated.finished_at:
+                life.stopped = status.state.terminated.finished_at.timestamp()
         if event == "DELETED":
             life.gone = time.time()
 
     def ended(self) -> list[Life]:
-        """Those that are gone, in that order."""
-        return sorted((life for life in self.pods.values() if life.gone), key=lambda life: life.gone)
+        """Those that are gone, in the order in which they ended."""
+        return sorted((life for life in self.pods.values() if life.gone), key=lambda life: life.end)
 
     def timeline(self) -> str:
         """What happened to pods since the first deletion was asked for, in seconds."""
@@ -160,13 +170,13 @@ class Lives(Ends):
         events = [
             (getattr(life, what) - start, f"{life.name} {what}")
             for life in self.pods.values()
-            for what in ("asked", "gone", "created", "ready")
+            for what in ("asked", "stopped", "gone", "created", "ready")
             if getattr(life, what) >= start
         ]
         return ", ".join(f"{text} {seconds:.0f}" for seconds, text in sorted(events))
 
     def assert_leaders_went_first(self) -> None:
-        """No worker was gone before the leader that had the same group."""
+        """No worker ended before the leader that had the same group."""
         ended = self.ended()
         pairs = [
             (leader, worker)
@@ -175,7 +185,7 @@ class Lives(Ends):
             if leader.leads and not worker.leads and leader.group == worker.group
         ]
         assert pairs, self.timeline()
-        early = [worker.name for leader, worker in pairs if worker.gone < leader.gone - _SLACK]
+        early = [worker.name for leader, worker in pairs if worker.end < leader.end - _SLACK]
         assert not early, self.timeline()
 
 
