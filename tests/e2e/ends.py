@@ -50,12 +50,15 @@ class Ends:
         selector = f"app.kubernetes.io/instance={self._release.name}"
         pods = self._core.list_namespaced_pod
         for event in self._watch.stream(pods, self._release.namespace, label_selector=selector):
-            pod = event["object"]
-            if pod.metadata.deletion_timestamp:
-                self.deleted.setdefault(pod.metadata.name, time.monotonic())
-            for status in pod.status.container_statuses or []:
-                ended = status.state.terminated
-                if ended and ended.started_at:  # one that was deleted before it ran has a made-up exit code
-                    self.exit_codes[pod.metadata.name] = ended.exit_code
-            if event["type"] == "DELETED":
-                self.gone[pod.metadata.name] = time.monotonic()
+            self.see(event["type"], event["object"])
+
+    def see(self, event: str, pod: client.V1Pod) -> None:
+        """Take note of a change of a pod, which is ADDED, MODIFIED or DELETED."""
+        if pod.metadata.deletion_timestamp:
+            self.deleted.setdefault(pod.metadata.name, time.monotonic())
+        for status in pod.status.container_statuses or []:
+            ended = status.state.terminated
+            if ended and ended.started_at:  # one that was deleted before it ran has a made-up exit code
+                self.exit_codes[pod.metadata.name] = ended.exit_code
+        if event == "DELETED":
+            self.gone[pod.metadata.name] = time.monotonic()

@@ -236,3 +236,12 @@ def test_the_notes_speak_of_groups() -> None:
     assert "rollout status" not in text
     assert "and nothing answers for as long as one takes" not in text
     assert "and nothing answers for as long as one takes" in helm.notes(GROUP)
+
+
+def test_the_notes_say_what_an_autoscaler_may_make_of_groups() -> None:
+    for scaler in ({"hpa": {"enabled": True}}, {"keda": {"enabled": True, "serverAddress": "http://prometheus:9090"}}):
+        (kind,) = scaler
+        scaler[kind]["maxReplicas"] = 4
+        text = helm.notes({**GROUP, "parallelism": {"nodes": 2, "tensor": 8, "pipeline": 2}, "autoscaling": scaler})
+        assert "16 \u00d7 nvidia.com/gpu: up to 4 servers of 2 pods, 64 \u00d7 nvidia.com/gpu\n" in text
+    assert "servers of" not in helm.notes(GROUP)

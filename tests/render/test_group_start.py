@@ -17,6 +17,7 @@ PROGRAM = CHART / "files" / "vllm_group.py"
 HASTY = PROGRAM.read_text(encoding="utf-8").replace("PAUSE = 2 ", "PAUSE = 0.2 ")
 assert PROGRAM.read_text(encoding="utf-8") != HASTY
 HOST = "127.0.0.1"
+LEADER = "localhost"
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
@@ -45,7 +46,7 @@ def start(programs: Path, port: int) -> Iterator[Start]:
     running = []
 
     def run(index: int, size: int = 2, backend: str = "mp", patience: float = 30) -> subprocess.Popen[str]:
-        place = {"LWS_LEADER_ADDRESS": HOST, "LWS_GROUP_SIZE": str(size), "LWS_WORKER_INDEX": str(index)}
+        place = {"LWS_LEADER_ADDRESS": LEADER, "LWS_GROUP_SIZE": str(size), "LWS_WORKER_INDEX": str(index)}
         process = subprocess.Popen(
             [sys.executable, "-I", "-c", HASTY, backend, str(patience), str(port), "model", "--flag"],
             env={"PATH": f"{programs}:/usr/bin:/bin", "PYTHONPATH": str(programs), "VLLM_HOST_IP": HOST, **place},
@@ -81,7 +82,7 @@ def test_a_leader_names_the_pods_that_did_not_come(start: Start) -> None:
     start(2, size=3, patience=10)
     said = _said(leader)
     assert leader.returncode == 1
-    assert f"After 3 s 2 of 3 pods are there, without {socket.gethostname()}-1: see kubectl describe pod." in said
+    assert f"After 3 s 2 of 3 pods are there, without {LEADER}-1: see kubectl describe pod." in said
     assert "vllm serve" not in said
 
 
@@ -89,7 +90,7 @@ def test_a_worker_says_where_it_looked_for_its_leader(start: Start, port: int) -
     worker = start(1, patience=3)
     said = _said(worker)
     assert worker.returncode == 1
-    assert f"The leader is not reached at {HOST}:{port} in 3 s: " in said
+    assert f"The leader is not reached at {LEADER}:{port} in 3 s: " in said
     assert "Connection refused" in said
 
 
@@ -174,3 +175,20 @@ def test_a_leader_whose_workers_never_join_ray_says_so(start: Start) -> None:
     said = _said(leader)
     assert leader.returncode == 1
     assert "After 2 s 1 of 2 pods have joined Ray" in said
+
+
+@pytest.mark.parametrize(
+    ("hangs", "words"),
+    [
+        ("ray", "Ray doesn't start: no end after 2 s"),
+        ("ray.py", "After 2 s 1 of 2 pods have joined Ray"),
+    ],
+)
+def test_a_ray_that_hangs_ends_in_time(hangs: str, words: str, start: Start, ray: Path) -> None:
+    text = (ray / hangs).read_text(encoding="utf-8")
+    sleep = "exec sleep 60\n" if hangs == "ray" else "import time; time.sleep(60)\n"
+    first, _, rest = text.partition("\n")
+    (ray / hangs).write_text(f"{first}\n{sleep}{rest}", encoding="utf-8")
+    leader = start(0, backend="ray", patience=2)
+    assert leader.wait(10) == 1
+    assert words in _said(leader)

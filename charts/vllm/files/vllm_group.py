@@ -37,7 +37,8 @@ def expired():
 
 def missing(present):
     """Ends this pod with the names of those that did not come, by their index."""
-    names = ", ".join(f"{socket.gethostname()}-{number}" for number in range(1, size) if number not in present)
+    # by the leader's address, as this pod's own host name is the node's on the host's network
+    names = ", ".join(f"{leader.split('.')[0]}-{number}" for number in range(1, size) if number not in present)
     sys.exit(f"After {patience} s {len(present) + 1} of {size} pods are there, without {names}: see kubectl describe pod.")
 
 
@@ -87,25 +88,28 @@ def join():
     unreachable(reason)
 
 
-def ray(*words):
-    """Runs Ray's program; returns its exit code and what it said."""
-    done = subprocess.run(["ray", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    return done.returncode, done.stdout
+def output(*command, **pipes):
+    """What a program prints, as far as it comes in time, and whether it has succeeded."""
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=remaining(), **pipes)
+    except subprocess.TimeoutExpired:
+        return f"no end after {patience} s", False
+    return done.stdout, done.returncode == 0
 
 
 def head():
     """Returns when every worker has joined the Ray cluster of which this pod is the head."""
     words = ["start", "--head", f"--port={port}", "--include-dashboard=false", "--disable-usage-stats"]
-    code, said = ray(*words, f"--node-ip-address={here}")
-    if code:
+    said, started = output("ray", *words, f"--node-ip-address={here}", stderr=subprocess.STDOUT)
+    if not started:
         sys.exit(f"Ray doesn't start: {said[-2000:]}")
     count = "import ray; ray.init(address='auto', log_to_driver=False); print(sum(n['Alive'] for n in ray.nodes()))"
     alive = 1
     while alive < size:
         if expired():
             sys.exit(f"After {patience} s {alive} of {size} pods have joined Ray: see kubectl describe pod of the workers.")
-        done = subprocess.run([sys.executable, "-c", count], stdout=subprocess.PIPE, text=True)
-        alive = int(done.stdout.strip() or 1) if done.returncode == 0 else 1
+        said, counted = output(sys.executable, "-c", count)
+        alive = int(said) if counted else 1
         say(f"{alive} of {size} pods have joined Ray")
         time.sleep(PAUSE)
 

@@ -1,14 +1,25 @@
 """One server on two nodes answers, and is there again after any of its pods was lost."""
 
+import json
 import time
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 from e2e.conftest import FILES
-from e2e.multinode.groups import await_groups, group_values, identities, last_message, leaders, workers
+from e2e.multinode.groups import (
+    Lives,
+    await_groups,
+    group_values,
+    identities,
+    last_message,
+    leaders,
+    start_seconds,
+    starts,
+    workers,
+)
+from pytest_helm_charts.clusters import Cluster
 
 from scripts import addons, preload
 from scripts.demo import MODEL
@@ -19,6 +30,19 @@ LONG_NAME = "a-release-whose-name-is-as-long-as-helm-takes-a-names"
 assert len(LONG_NAME) == 53
 #: Ends every process of a container but process 1, as a fault of the machine would.
 KILL = "import os, signal; os.kill(-1, signal.SIGKILL)"
+#: Says of each address and port of a list whether it can be connected to.
+CONNECT = """
+import json, socket, sys
+def opens(end):
+    try:
+        socket.create_connection(tuple(end), timeout=3).close()
+    except OSError:
+        return False
+    return True
+print(json.dumps([opens(end) for end in json.loads(sys.argv[1])]))
+"""
+_CHART = "app.kubernetes.io/managed-by=Helm"
+_MEMBERS = 29501  # the port of a leader to which its workers stay connected
 Record = Callable[..., None]
 
 
@@ -35,6 +59,13 @@ def release(new_release: Callable[..., Release], values: dict[str, Any]) -> Rele
     release.install(FILES, values)
     await_groups(release)
     return release
+
+
+@pytest.fixture
+def lives(kube_cluster: Cluster, release: Release) -> Iterator[Lives]:
+    """When pods come and go while the test runs."""
+    with Lives(kube_cluster.kube_config_path, release) as watching:
+        yield watching
 
 
 def _answer(release: Release) -> str:
@@ -57,21 +88,33 @@ def test_two_pods_on_two_nodes_answer_as_one(release: Release, record: Record) -
         said = release.kubectl("logs", _name(pod))
         assert "Group: all pods are there" in said
     assert "headless multiproc executor" in release.kubectl("logs", _name(worker))
-    record("group of 2 pods started", ready_after=f"{_start_seconds(leader):.0f} s")
+    group, members = starts(release)
+    shown = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in members.items())
+    record("group of 2 pods started", ready_after=f"{group:.0f} s", members=shown)
+    assert group <= max(members.values()) + 10
 
 
-def _start_seconds(leader: dict[str, Any]) -> float:
-    """Seconds from the creation of a leader to Ready, as the API server has them."""
-    (ready,) = [c for c in leader["status"]["conditions"] if c["type"] == "Ready"]
-    times = [datetime.fromisoformat(t) for t in (leader["metadata"]["creationTimestamp"], ready["lastTransitionTime"])]
-    return (times[1] - times[0]).total_seconds()
+def test_ports_of_the_group_are_the_members_own(release: Release) -> None:
+    (leader,), (worker,) = leaders(release), workers(release)
+    address = leader["status"]["podIP"]
+    (service,) = json.loads(release.kubectl("get", "services", f"--selector={_CHART}", "--output=json"))["items"]
+    assert [port["port"] for port in service["spec"]["ports"]] == [80]
+    # what a member sees: vLLM's port and that of the members at the leader, of the Service only vLLM's, and no API here
+    ends = [(address, 8000), (address, _MEMBERS), (service["spec"]["clusterIP"], 80)]
+    shut = [
+        (service["spec"]["clusterIP"], _MEMBERS),
+        (worker["status"]["podIP"], 8000),
+        (worker["status"]["podIP"], _MEMBERS),
+    ]
+    said = release.kubectl("exec", _name(worker), "--", "python3", "-c", CONNECT, json.dumps([*ends, *shut]))
+    assert json.loads(said) == [True] * len(ends) + [False] * len(shut)
 
 
 def test_helm_test_passes_for_a_group(release: Release) -> None:
     assert "Succeeded" in release.helm("test", release.name, "--timeout", "300s")
 
 
-def _renewed(release: Release, event: str, lose: Callable[[], object], record: Record) -> None:
+def _renewed(release: Release, lives: Lives, event: str, lose: Callable[[], object], record: Record) -> None:
     """Lose a pod of the only group, and wait until it serves again."""
     before = identities(release)
     lost = time.monotonic()
@@ -79,15 +122,17 @@ def _renewed(release: Release, event: str, lose: Callable[[], object], record: R
     await_groups(release, without=before)
     seconds = time.monotonic() - lost
     (leader,) = leaders(release)
-    record(event, ready_again_after=f"{seconds:.0f} s", of_which_the_start=f"{_start_seconds(leader):.0f} s")
+    start = f"{start_seconds(leader):.0f} s"
+    record(event, ready_again_after=f"{seconds:.0f} s", of_which_the_start=start, pods=lives.timeline())
     assert "Paris" in _answer(release)
 
 
 @pytest.mark.parametrize("member", ["worker", "leader"])
-def test_a_group_is_renewed_when_a_member_breaks(release: Release, member: str, record: Record) -> None:
+def test_a_group_is_renewed_when_a_member_breaks(release: Release, lives: Lives, member: str, record: Record) -> None:
     (pod,) = {"leader": leaders, "worker": workers}[member](release)
     _renewed(
         release,
+        lives,
         f"processes of the {member} killed",
         lambda: release.kubectl("exec", _name(pod), "--", "python3", "-c", KILL, check=False),
         record,
@@ -95,9 +140,15 @@ def test_a_group_is_renewed_when_a_member_breaks(release: Release, member: str, 
 
 
 @pytest.mark.parametrize("member", ["leader", "worker"])
-def test_a_group_is_renewed_when_a_member_is_deleted(release: Release, member: str, record: Record) -> None:
+def test_a_group_is_renewed_when_a_member_is_deleted(
+    release: Release, lives: Lives, member: str, record: Record
+) -> None:
     (pod,) = {"leader": leaders, "worker": workers}[member](release)
-    _renewed(release, f"{member} deleted", lambda: release.kubectl("delete", "pod", _name(pod), "--wait=false"), record)
+    name = _name(pod)
+    _renewed(
+        release, lives, f"{member} deleted", lambda: release.kubectl("delete", "pod", name, "--wait=false"), record
+    )
+    lives.assert_leaders_went_first()
 
 
 def test_a_leader_says_which_pod_never_came(

@@ -1,11 +1,14 @@
-"""Two servers of two nodes each are updated, and a node of one is drained, under streaming load."""
+"""Two servers of two nodes each are updated, drained and scaled down under streaming load; an autoscaler finds them."""
 
-from collections.abc import Callable
+import json
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from e2e.conftest import FILES
-from e2e.multinode.groups import await_groups, group_values, identities, workers
+from e2e.multinode.groups import Lives, await_groups, group_values, identities, workers
+from pytest_helm_charts.clusters import Cluster
 
 from scripts import addons, cluster, preload
 from scripts.demo import MODEL
@@ -14,6 +17,8 @@ from scripts.release import NODE_PORT_VALUES, Release, base_url
 
 #: Short answers with pauses: four pods share two cores.
 STREAMS = [Stream("new", max_tokens=8, pause=3), Stream("reused", max_tokens=8, pause=3)]
+#: An answer that takes longer than the drain's delay of 8 s, at about two words a second.
+LONG = Stream("new", max_tokens=40, pause=1)
 Record = Callable[..., None]
 Change = Callable[..., None]
 
@@ -26,9 +31,14 @@ def release(new_release: Callable[..., Release]) -> Release:
 
 
 @pytest.fixture(scope="module")
-def change(release: Release) -> Change:
-    """Changes values of two groups behind the port on 127.0.0.1, and returns when every pod that was there is gone."""
-    given = group_values(preload.even_model()) | NODE_PORT_VALUES | {"replicas": 2}
+def given(release: Release) -> dict[str, Any]:  # noqa: ARG001 (the add-on must be there first)
+    """Values of two groups behind the port on 127.0.0.1, as they were changed last."""
+    return group_values(preload.even_model()) | NODE_PORT_VALUES | {"replicas": 2}
+
+
+@pytest.fixture(scope="module")
+def change(release: Release, given: dict[str, Any]) -> Change:
+    """Changes values, and returns when every pod that was there is gone."""
 
     def apply(**changes: Any) -> None:
         before = identities(release)
@@ -39,18 +49,28 @@ def change(release: Release) -> Change:
     return apply
 
 
+@pytest.fixture
+def lives(kube_cluster: Cluster, release: Release) -> Iterator[Lives]:
+    """When pods come and go while the test runs."""
+    with Lives(kube_cluster.kube_config_path, release) as watching:
+        yield watching
+
+
 def _nothing_lost(report: Report) -> None:
     assert report.requests("new")
     assert report.requests("reused")
     assert not report.failures()
 
 
-def test_an_update_of_two_groups_loses_nothing(change: Change, record: Record) -> None:
+def test_an_update_of_two_groups_loses_nothing(change: Change, lives: Lives, record: Record) -> None:
     change()
-    with under_load(Load(base_url(), MODEL, STREAMS)) as load:
+    with under_load(Load(base_url(), MODEL, [*STREAMS, LONG])) as load:
         change(podAnnotations={"example.com/round": "1"})
-    record("rolling update, 2 groups of 2 pods", load.report)
+    longest = max(outcome.seconds for outcome in load.report.outcomes)
+    record("rolling update, 2 groups of 2 pods", load.report, longest_answer=f"{longest:.0f} s", pods=lives.timeline())
     _nothing_lost(load.report)
+    assert longest > 8
+    lives.assert_leaders_went_first()
 
 
 def test_a_drained_node_takes_one_group_after_the_other(change: Change, release: Release, record: Record) -> None:
@@ -68,3 +88,33 @@ def test_a_drained_node_takes_one_group_after_the_other(change: Change, release:
     record("node drained, 2 groups of 2 pods, PodDisruptionBudget", load.report)
     assert identities(release) != before
     _nothing_lost(load.report)
+
+
+def test_a_scale_down_loses_nothing_and_an_autoscaler_scales_groups(
+    change: Change, given: dict[str, Any], release: Release, lives: Lives, record: Record
+) -> None:
+    if not release.pods():
+        change()
+    with under_load(Load(base_url(), MODEL, STREAMS)) as load:
+        release.kubectl("scale", "leaderworkerset", release.name, "--replicas=1")
+        await_groups(release, 1)
+    record("scaled down by kubectl scale, 2 groups of 2 pods to 1", load.report, pods=lives.timeline())
+    _nothing_lost(load.report)
+    lives.assert_leaders_went_first()
+    release.install(FILES, given | {"autoscaling": {"hpa": {"enabled": True, "minReplicas": 1, "maxReplicas": 2}}})
+    status = _judged(release)
+    able = next(item for item in status["conditions"] if item["type"] == "AbleToScale")
+    record("HorizontalPodAutoscaler of a LeaderWorkerSet", able_to_scale=able["status"], reason=able["reason"])
+    assert able["status"] == "True"
+    assert status["currentReplicas"] == 1
+
+
+def _judged(release: Release) -> dict[str, Any]:
+    """The status of the release's HorizontalPodAutoscaler as soon as it has one."""
+    deadline = time.monotonic() + 120
+    while True:
+        found = json.loads(release.kubectl("get", "horizontalpodautoscaler", release.name, "--output=json"))
+        if found.get("status", {}).get("conditions"):
+            return dict(found["status"])
+        assert time.monotonic() < deadline, "the autoscaler has no conditions in 2 minutes"
+        time.sleep(1)

@@ -1,0 +1,23 @@
+"""A cluster without LeaderWorkerSet: the chart says what to install. By its name this runs before what installs it."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from e2e.multinode.groups import NODES
+
+from scripts import cluster
+from scripts.common import CHART, CommandError
+from scripts.release import Release
+
+
+def test_a_cluster_without_leaderworkerset_is_told_what_to_install(new_release: Callable[..., Release]) -> None:
+    if "leaderworkersets" in cluster.kubectl("api-resources", "--output=name"):
+        pytest.skip("LeaderWorkerSet is on this cluster already")
+    release = new_release("early")
+    values = json.dumps({"parallelism": {"nodes": NODES, "tensor": NODES}})
+    with pytest.raises(CommandError) as refusal:
+        release.helm("upgrade", "--install", release.name, CHART, "--dry-run=server", "--values=-", stdin=values)
+    said = " ".join(refusal.value.output.split())
+    assert "[check missingApi]" in said
+    assert "kubectl apply --server-side -f https://github.com/kubernetes-sigs/lws/releases/download/v" in said
