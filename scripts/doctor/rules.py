@@ -458,11 +458,13 @@ def autoscalers(seen: Seen) -> Iterator[Finding]:
     for scaler in seen.of("ScaledObject"):
         state = condition_of(scaler, "Ready") or {}
         look = seen.command(f"describe scaledobject {name_of(scaler)}")
-        if state.get("status") == "False":
+        # the query has no answer as long as the first server loads
+        loading = state.get("reason") == "TriggerError" and seen.servers() and not ready
+        if state.get("status") == "False" and not loading:
             yield Finding(
                 f"KEDA can't use the ScaledObject: {state.get('message')}",
                 place_of(scaler),
-                "correct autoscaling.keda, most often serverAddress",
+                "correct autoscaling.keda, most often serverAddress, and see that its query has an answer there",
                 look,
             )
         elif not state and seen.since(scaler["metadata"].get("creationTimestamp")) > PATIENCE:

@@ -747,6 +747,26 @@ def test_an_autoscaler_has_no_metrics_as_long_as_no_server_is_ready() -> None:
     assert diagnose(seen(deployment(), loading, scaler("FailedGetPodsMetric", "no metrics"))) == []
 
 
+def scaled_object(reason: str) -> Object:
+    message = "Triggers defined in ScaledObject are not working correctly"
+    condition = {"type": "Ready", "status": "False", "reason": reason, "message": message}
+    return thing("ScaledObject", "llama", {}, {"conditions": [condition]}, labels=LABELS)
+
+
+def test_a_query_of_keda_without_an_answer_is_told() -> None:
+    for servers in ([], [pod()]):
+        workload = deployment(ready=len(servers), replicas=len(servers))
+        found = only(seen(workload, *servers, scaled_object("TriggerError")))
+        assert "KEDA can't use the ScaledObject: Triggers defined" in found.problem
+        assert "its query has an answer" in found.remedy
+
+
+def test_a_query_of_keda_has_no_answer_as_long_as_the_first_server_loads() -> None:
+    loading = pod(server_status(ready=False, started=False))
+    assert diagnose(seen(deployment(), loading, scaled_object("TriggerError"))) == []
+    assert diagnose(seen(deployment(), loading, scaled_object("ScaledObjectCheckFailed"))) != []
+
+
 def test_a_monitor_without_a_prometheus_is_told() -> None:
     found = only(seen(deployment(ready=1), pod(), thing("ServiceMonitor", "llama", labels=LABELS)))
     assert found.problem == "No Prometheus of the Prometheus Operator is there to read it"
