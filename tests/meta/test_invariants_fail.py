@@ -39,7 +39,10 @@ BREAKS: dict[str, Break] = {
         "templates/_pod.tpl", "    ports:\n", "    ports:\n      - {name: b, containerPort: 8000, protocol: TCP}\n"
     ),
     "numbers": Break(
-        "templates/_args.tpl", "{{- toRawJson . -}}{{- end -}}", "{{- . -}}{{- end -}}", "server: {port: 1048576}"
+        "templates/_args.tpl",
+        "{{- toRawJson . -}}{{- end -}}",
+        "{{- . -}}{{- end -}}",
+        "engine: {args: {max-num-batched-tokens: 1048576}}",
     ),
     "test_selectors_hold_only_name_and_instance": Break(
         "templates/service.yaml", '"vllm.servingLabels"', '"vllm.podLabels"', "commonLabels: {team: a}"
