@@ -148,6 +148,12 @@ def package(chart: Path, changelog: str, target: Path, *, repository: str = "", 
     return made
 
 
+def identity(made: Path) -> tuple[str, str]:
+    """Return the name and the version of a package, as of vllm-0.3.0-rc.1.tgz."""
+    name, version = re.fullmatch(r"(.+?)-(\d+\..+)", made.stem).groups()  # type: ignore[union-attr]
+    return name, version
+
+
 def push(made: Path, registry: str, *, keyring: Path | None = None, options: tuple[str, ...] = ()) -> None:
     """Push a package with its provenance file, and pull it again to see that it is the same.
 
@@ -157,7 +163,7 @@ def push(made: Path, registry: str, *, keyring: Path | None = None, options: tup
         keyring: keys by which Helm verifies what it pulls; None where it isn't signed.
         options: flags for Helm, as --plain-http.
     """
-    name, _, version = made.stem.rpartition("-")
+    name, version = identity(made)
     run(["helm", "push", made, registry, *options])
     pulled = made.parent / "pulled"
     pulled.mkdir()
@@ -209,7 +215,7 @@ def release() -> None:
     say(f"{made.relative_to(ROOT)}: {made.stat().st_size} bytes{', signed and verified' if sign else ''}")
     if registry:
         push(made, registry, keyring=sign.keyring if sign else None)
-        say(f"pushed to {registry}/{made.stem.rpartition('-')[0]}, and pulled the same again")
+        say(f"pushed to {registry}/{identity(made)[0]}, and pulled the same again")
 
 
 if __name__ == "__main__":

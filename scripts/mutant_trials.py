@@ -143,6 +143,10 @@ class Renderer:
             raise helm.HelmError(answer["errors"] or answer["output"], helm._shown(arguments, stdin))
         return str(answer["output"])
 
+    def close(self) -> None:
+        """End the program."""
+        self._process.communicate()
+
 
 class Calls:
     """What the tests render, by the digest of a call, and the branches that it reaches, by their numbers.

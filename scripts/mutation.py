@@ -41,7 +41,7 @@ KEPT = CACHE / "mutation.json"
 
 def run() -> None:
     """Try mutants, tell the score by template, and fail for those that survive without a reason."""
-    tools.put_on_path("helm")
+    tools.put_on_path("helm", pinned=True)  # the renderer is of that version
     os.environ["HARNESS_CACHE"] = str(CACHE / "renders")
     missing = {path.name for path in (CHART / "templates").iterdir()} ^ TESTS.keys()
     if missing:

@@ -16,7 +16,8 @@ from scripts.progress import say
 def run() -> None:
     """`scripts.tests TARGET …` does what `make TARGET` says; what begins with no target goes to pytest as it is."""
     target, *arguments = sys.argv[1:] or ["test"]
-    tools.put_on_path("helm")
+    # what is to be shown with both Helms, or held against renders of the pinned one, takes no other from PATH
+    tools.put_on_path("helm", pinned=target in ("test-all", "coverage"))
     os.environ["HARNESS_CACHE"] = str(_renders())
     if target.startswith("e2e/"):
         cluster.use(workers=2)

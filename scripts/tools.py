@@ -47,26 +47,32 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(n) for n in found.groups() if n) if found else ()
 
 
-def _suitable(tool: str, program: str) -> bool:
-    """Whether a program on PATH answers with a version that the project was made for."""
+def _suitable(tool: str, program: str, *, pinned: bool) -> bool:
+    """Whether a program on PATH answers with a version that the project was made for, or with just that one."""
     try:
         answer = run([program, *_ASK_VERSION[tool]], timeout=20)
     except (CommandError, PermissionError):
         return False
     if tool == "kubectl":
         answer = json.loads(answer)["clientVersion"]["gitVersion"]
-    return _numbers(answer) >= _numbers(VERSIONS["tools"][tool]["minimum"])
+    wanted = VERSIONS["tools"][tool]
+    found = _numbers(answer)
+    return found == _numbers(wanted["version"]) if pinned else found >= _numbers(wanted["minimum"])
 
 
-def find(tool: str) -> Path:
+def find(tool: str, *, pinned: bool = False) -> Path:
     """The program to use for `helm`, `kubectl`, `kind` or `promtool`; installs it when there is none.
+
+    Args:
+        tool: its name.
+        pinned: whether it must be of the very version that ci/versions.toml names, not only new enough.
 
     Raises:
         UserError: when it can't be installed on this machine; the text says what to install.
     """
     own = _own(tool)
     on_path = shutil.which(tool)
-    if on_path and Path(on_path) != own and _suitable(tool, on_path):
+    if on_path and Path(on_path) != own and _suitable(tool, on_path, pinned=pinned):
         return Path(on_path)
     return own if own.exists() else _install(tool)
 
@@ -147,9 +153,9 @@ def _install_from_debian(tool: str, target: Path) -> Path:
     return target
 
 
-def put_on_path(*wanted: str) -> None:
+def put_on_path(*wanted: str, pinned: bool = False) -> None:
     """Make the wanted tools of this process and its children those that `find` gives: without a word, all of TOOLS."""
-    folders = list(dict.fromkeys(str(find(tool).parent) for tool in wanted or TOOLS))
+    folders = list(dict.fromkeys(str(find(tool, pinned=pinned).parent) for tool in wanted or TOOLS))
     os.environ["PATH"] = os.pathsep.join([*folders, os.environ["PATH"]])
 
 

@@ -112,6 +112,71 @@ def test_what_one_key_does_to_many_objects_is_told_once(values: Path, capsys: py
     assert code == 1
 
 
+#: Two dozen mistakes, and the parts in which they are.
+MANY = """
+commonLabels: {team: two words, owner: _me}
+podLabels: {tier: "a b", zone: "-x", kind: "x y"}
+serviceAccount: {annotations: {}}
+extraVolumes:
+  host: {hostPath: {path: /}}
+  other: {hostPath: {path: /srv}}
+  unused: {emptyDir: {}}
+engine:
+  env: {LEVEL: debug}
+  envFrom: [{configMapRef: {}}, {secretRef: {}}]
+  extraArgs: [--not-a-flag, --nor-this=1, --max-num-seq=8]
+podSpec:
+  enableServiceLinks: true
+  hostNetwork: true
+  hostAliases: [{ip: 10.0.0.1, hostnames: [a]}, {ip: 10.0.0.1, hostnames: [b]}]
+topologySpreadConstraints:
+  - {topologyKey: zone, whenUnsatisfiable: DoNotSchedule, maxSkew: 1, labelSelector: {}}
+  - {topologyKey: zone, whenUnsatisfiable: DoNotSchedule, maxSkew: 2, labelSelector: {}}
+extraObjects:
+  note: {apiVersion: v1, kind: ConfigMap, metadata: {name: note}, datta: {}}
+  second: {apiVersion: v1, kind: ConfigMap, metadata: {name: second}, data: {a: 1}}
+  third: {apiVersion: v1, kind: Service, metadata: {name: third}, spec: {ports: [{prot: 80}]}}
+  fourth: {apiVersion: v1, kind: Secret, metadata: {name: Fourth_one}}
+  fifth:
+    apiVersion: networking.k8s.io/v1
+    kind: Ingress
+    metadata: {name: fifth}
+    spec:
+      rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: gone, port: {number: 80}}}}]}}]
+metrics: {podMonitor: {enabled: true}}
+replicas: 2
+"""
+PARTS = {
+    "commonLabels.owner",
+    "commonLabels.team",
+    "engine.envFrom.0",
+    "engine.envFrom.1",
+    "engine.extraArgs.0",
+    "engine.extraArgs.1",
+    "engine.extraArgs.2",
+    "extraObjects.fourth",
+    "extraObjects.note.datta",
+    "extraObjects.second.data",
+    "extraObjects.third.spec",
+    "extraObjects.fifth.spec",
+    "extraVolumes.host.hostPath",
+    "extraVolumes.other.hostPath",
+    "extraVolumes.unused.emptyDir",
+    "podLabels.kind",
+    "podLabels.tier",
+    "podLabels.zone",
+    "podSpec.enableServiceLinks",
+    "podSpec.hostNetwork",
+    "topologySpreadConstraints.0",
+}
+
+
+def test_each_of_many_mistakes_is_told_with_the_part_of_the_values_that_it_is_in(values: Path) -> None:
+    values.write_text(MANY, encoding="utf-8")
+    told = {complaint.path for complaint in check.check([values]).complaints}
+    assert {next((part for part in PARTS if path.startswith(part)), path) for path in told} == PARTS
+
+
 def test_later_files_and_set_win(values: Path, capsys: pytest.CaptureFixture[str]) -> None:
     later = values.with_name("later.yaml")
     values.write_text("replicas: two", encoding="utf-8")

@@ -10,7 +10,7 @@ import pytest
 
 from ci.build import host, model_image
 from scripts import cluster, common, engine, images, system, tools
-from scripts.common import CommandError, UserError
+from scripts.common import VERSIONS, CommandError, UserError
 
 
 @pytest.fixture
@@ -108,6 +108,19 @@ def test_a_tool_on_the_path_that_is_too_old_is_not_used(
         tools.find("kind")
     _program(empty_path, "kind", "echo kind v0.33.0 go1.26 linux/amd64")
     assert tools.find("kind") == empty_path / "kind"
+
+
+def test_a_helm_that_must_be_the_pinned_one_is_no_other(
+    empty_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(tools, "_install", tools._own)
+    program = empty_path / "helm"
+    for version, taken in (("3.18.0", False), ("4.9.0", False), (VERSIONS["tools"]["helm"]["version"], True)):
+        program.write_text(f"#!/bin/sh\necho v{version}\n")
+        program.chmod(0o755)
+        assert tools.find("helm") == program
+        assert tools.find("helm", pinned=True) == (program if taken else tools._own("helm"))
 
 
 def test_a_full_disk_is_found_before_anything_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[str, ...], Path | 
         return 0
 
     monkeypatch.setattr(tests, "_pytest", note)
-    monkeypatch.setattr(tools, "put_on_path", lambda *_: None)
+    monkeypatch.setattr(tools, "put_on_path", lambda *_, **__: None)
     monkeypatch.setenv("HARNESS_CACHE", "")
     return found
 
@@ -61,6 +61,22 @@ def test_make_test_all_checks_rules_and_random_values_and_repeats_the_contract_a
         (("tests/rules", "tests/property", "tests/docs_programs"), None),
         (("tests/contract", "tests/render"), OLDEST),
     ]
+
+
+@pytest.mark.parametrize(
+    ("target", "pinned"), [("test", False), ("test-all", True), ("coverage", True), ("e2e/core", False)]
+)
+def test_what_compares_helms_takes_the_pinned_one(
+    target: str, pinned: bool, runs: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(tools, "put_on_path", lambda *names, pinned=False: asked.append((names, pinned)))
+    monkeypatch.setattr(tools, "oldest_helm", lambda **_: OLDEST)
+    for name in ("cluster.use", "preload.vllm", "preload.model"):
+        monkeypatch.setattr(f"scripts.{name}", lambda **_: None)
+    command(monkeypatch, target)
+    assert asked[0] == (("helm",), pinned)
+    assert runs
 
 
 def test_the_helm_of_a_repetition_is_the_one_that_the_tests_use(

@@ -43,7 +43,7 @@ def test_versions_that_the_documentation_names_are_the_last_or_the_next_release(
     released = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", changelog, flags=re.MULTILINE)
     known = {METADATA["version"], released[0]}
     known |= {f"{version.rpartition('.')[0]}.x" for version in known}
-    written = r"(?:charts/vllm --version|targetRevision:|semver:|^ +version:) (\d+\.\d+\.[\dx]+)"
+    written = r"(?:charts/vllm --version|targetRevision:|semver:|^ +version:) (\d+\.\d+\.[\dx]+(?:-[\w.]+)?)"
     for page in (ROOT / "docs").rglob("*.md"):
         named = re.findall(written, page.read_text(encoding="utf-8"), flags=re.MULTILINE)
         assert set(named) <= known, page

@@ -107,3 +107,14 @@ def test_every_line_of_the_changelog_has_a_kind_that_artifact_hub_knows() -> Non
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^### (\w+)$", changelog, flags=re.MULTILINE)) <= set(make_release.KINDS)
     assert go_yaml.load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["annotations"]["artifacthub.io/license"]
+
+
+def test_a_package_tells_its_name_and_whole_version() -> None:
+    for version in ("0.3.0", "0.3.0-rc.1", "0.3.0-rc.1+2"):
+        assert make_release.identity(ROOT / f"vllm-{version}.tgz") == ("vllm", version)
+
+
+def test_artifact_hub_reads_who_owns_the_repository() -> None:
+    about = go_yaml.load((ROOT / "artifacthub-repo.yml").read_text(encoding="utf-8"))
+    assert about.keys() == {"repositoryID", "owners"}
+    assert all(owner.keys() == {"name", "email"} for owner in about["owners"])

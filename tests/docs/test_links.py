@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -22,12 +23,18 @@ def prose(page: Path) -> str:
 
 
 @cache
-def anchors(page: Path) -> frozenset[str]:
+def anchors(page: Path) -> list[str]:
     """The anchors of a page's headings, as the hosts of repositories and the site make them."""
     text = re.sub(r"^ *(```+|~~~+).*?^ *\1 *$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     headings = re.findall(r"^#+ +(.+?) *$", text, flags=re.MULTILINE)
     plain = (re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "") for heading in headings)
-    return frozenset(re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in plain)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in plain]
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_heading_stands_twice_on_a_page(page: Path) -> None:
+    twice = [anchor for anchor, count in Counter(anchors(page)).items() if count > 1]
+    assert not twice, "is a part of the page there twice? A link would find the first of them only"
 
 
 @pytest.mark.parametrize("page", [pytest.param(page, id=str(page.relative_to(ROOT))) for page in PAGES])

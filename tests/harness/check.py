@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,10 +12,10 @@ from typing import Any
 import yaml
 
 from harness import go_yaml, helm, kubernetes_api, vllm_arguments
+from harness.blame import Blame, Found, ValuesPath, plain
 from harness.findings import Finding
 from harness.helm import HelmError
-from harness.invariants import CHECKS, Check, Subject
-from harness.objects import Step
+from harness.invariants import CHECKS, Subject
 from harness.refusals import Refusal, refusals
 
 #: Largest values file in bytes: a release with its values is one Secret, and that holds one MiB.
@@ -25,14 +23,6 @@ LARGEST = 2**20
 
 #: Deepest nesting of a values file that is read, as the library for YAML ends the whole program beyond some.
 DEEPEST = 100
-
-#: Changed values that may be rendered for the question which of them are behind a finding; each takes 0.1 s of CPU.
-BLAMES = 24
-
-#: Keys that are tried first, as their name or content is in the finding.
-SUSPECTS = 3
-
-_Path = tuple[Step, ...]
 
 #: A chart that shows its values as Helm merges them from files and --set.
 _MERGED = '{"apiVersion": "v1", "kind": "Values", "metadata": {"name": "values"}, "values": {{ toRawJson .Values }}}'
@@ -263,14 +253,13 @@ def _complaints(subject: Subject) -> tuple[tuple[Complaint, ...], tuple[str, ...
         if not manifest.of_chart and not kubernetes_api.knows(manifest, subject.minors)
     ]
     known = replace(subject, unknown=frozenset(manifest.kind for manifest in strangers))
-    blame = _Blame(known)
-    found: list[Complaint] = []
+    found: dict[str, Sequence[Finding]] = {}
     unseen: list[str] = []
     for name, item in CHECKS.items():
         try:
-            found += _told(name, item, item.findings(known), blame)
+            found[name] = item.findings(known)
         except (LookupError, TypeError, AttributeError, ValueError) as error:
-            if found:  # which says already what is wrong with the object
+            if any(found.values()):  # which says already what is wrong with the object
                 unseen.append(f"whether {item.says}")
                 continue
             raise CannotCheckError(
@@ -278,7 +267,9 @@ def _complaints(subject: Subject) -> tuple[tuple[Complaint, ...], tuple[str, ...
                 "that lacks what Kubernetes wants of it, in extraObjects and podSpec."
             ) from None
     unseen += [f"{manifest}: nothing is known of its kind here" for manifest in strangers]
-    return tuple(dict.fromkeys(found)), tuple(unseen)
+    causes = Blame(known, {Found.of(name, finding) for name, every in found.items() for finding in every}).paths()
+    told = [complaint for name, every in found.items() for complaint in _told(name, every, causes)]
+    return tuple(dict.fromkeys(told)), tuple(unseen)
 
 
 def _lacks(body: Any) -> str:
@@ -292,12 +283,11 @@ def _lacks(body: Any) -> str:
     return "" if isinstance(metadata, dict) and isinstance(metadata.get("name"), str) else "metadata.name"
 
 
-def _told(name: str, item: Check, findings: Sequence[Finding], blame: _Blame) -> Iterator[Complaint]:
+def _told(name: str, findings: Sequence[Finding], paths: Mapping[Found, ValuesPath]) -> Iterator[Complaint]:
     """The complaints of one check: one for each cause and sentence, however many objects and versions have it."""
-    told = (replace(one, text=_plain(one.text)) for one in findings)
-    causes: dict[tuple[_Path, _Path, str], list[Finding]] = {}
-    for finding in {(str(one.manifest), one.path, one.text): one for one in told}.values():
-        key = blame.path(name, finding)
+    causes: dict[tuple[ValuesPath, ValuesPath, str], list[Finding]] = {}
+    for finding in {(str(one.manifest), one.path, one.text): one for one in map(plain, findings)}.values():
+        key = paths.get(Found.of(name, finding), ())
         causes.setdefault((key, () if key else finding.path, finding.text), []).append(finding)
     for (key, _, text), same in causes.items():
         place = ".".join(map(str, same[0].path))
@@ -305,92 +295,4 @@ def _told(name: str, item: Check, findings: Sequence[Finding], blame: _Blame) ->
         if len(same) > 1:
             where = f"{where}, and {len(same) - 1} more"
         wrong = f"{text} ({where})" if key else text
-        yield Complaint(name, ".".join(map(str, key)) or where, wrong, item.instead(same[0]))
-
-
-def _plain(text: str) -> str:
-    """Return a finding's text without the version of Kubernetes or the release name that it was found with."""
-    for mark in (" (Kubernetes ", " (release "):
-        text = text.partition(mark)[0]
-    return text
-
-
-class _Blame:
-    """Finds the key behind a finding, as that without which it is gone: by its name, and else by halves."""
-
-    def __init__(self, subject: Subject) -> None:
-        self._subject = subject
-        self._left = BLAMES
-        self._found: dict[str, set[tuple[_Path, str]] | None] = {}
-        self._guilty: list[_Path] = []
-
-    def path(self, name: str, finding: Finding) -> _Path:
-        """Return the keys that lead to the cause of a check's finding; none where that isn't one part of the values."""
-        values: Any = self._subject.values
-        suspects = (*_suspects(values, finding)[:SUSPECTS], *self._guilty)
-        path = next((one for one in suspects if self._gone(name, finding, _without(values, one[:-1], one[-1:]))), ())
-        if not path and not self._gone(name, finding, {}):
-            return ()
-        part: Any = functools.reduce(lambda inner, step: inner[step], path, values)
-        while isinstance(part, dict | list) and part:
-            below: dict[Step, Any] = part if isinstance(part, dict) else dict(enumerate(part))
-            step = self._cause(name, finding, path, list(below))
-            if step is None:
-                break
-            path, part = (*path, step), below[step]
-        if path and path not in self._guilty:
-            self._guilty.append(path)
-        return path
-
-    def _cause(self, name: str, finding: Finding, path: _Path, steps: list[Step]) -> Step | None:
-        """Return the step below a path without which the finding is gone; none where it takes several, or none."""
-        values, every = self._subject.values, steps
-        while len(steps) > 1:
-            half, rest = steps[: len(steps) // 2], steps[len(steps) // 2 :]
-            steps = half if self._gone(name, finding, _without(values, path, half)) else rest
-        if self._gone(name, finding, _without(values, path, steps)):
-            return steps[0]
-        # halves may lack what the rest needs, as an object its kind
-        return next((step for step in every if self._gone(name, finding, _without(values, path, [step]))), None)
-
-    def _gone(self, name: str, finding: Finding, values: dict[str, Any]) -> bool:
-        key = f"{name} {json.dumps(values)}"
-        if key not in self._found:
-            if not self._left:
-                return False
-            self._left -= 1
-            self._found[key] = None
-            with contextlib.suppress(HelmError, LookupError, TypeError, AttributeError, ValueError):
-                found = CHECKS[name].findings(self._subject.having(values))
-                self._found[key] = {(one.path, _plain(one.text)) for one in found}
-        left = self._found[key]
-        return left is not None and (finding.path, finding.text) not in left
-
-
-def _suspects(values: Mapping[str, Any], finding: Finding) -> list[_Path]:
-    """Return the paths of values that a finding names or whose text it quotes, the likeliest first."""
-    last = str(finding.path[-1]) if finding.path else ""
-    scores: dict[_Path, int] = {}
-    for path, value in _parts(values):
-        quoted = isinstance(value, str) and len(value) > 1 and value in finding.text
-        scores[path] = 2 * quoted + (str(path[-1]) == last)
-    return sorted((path for path, score in scores.items() if score), key=lambda path: (-scores[path], len(path)))
-
-
-def _parts(value: Any, path: _Path = ()) -> Iterator[tuple[_Path, Any]]:
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for step, inner in items:
-        yield (*path, step), inner
-        yield from _parts(inner, (*path, step))
-
-
-def _without(values: Any, path: _Path, steps: Sequence[Step]) -> Any:
-    """Return values that lack some keys or items at a path."""
-    if path:
-        inner = _without(values[path[0]], path[1:], steps)
-        if isinstance(values, list):
-            return [inner if index == path[0] else item for index, item in enumerate(values)]
-        return {**values, path[0]: inner}
-    if isinstance(values, list):
-        return [item for index, item in enumerate(values) if index not in steps]
-    return {key: item for key, item in values.items() if key not in steps}
+        yield Complaint(name, ".".join(map(str, key)) or where, wrong, CHECKS[name].instead(same[0]))

@@ -6,6 +6,7 @@ keys have a change is told once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,13 +44,13 @@ def breaches(old: Schema, new: Schema, old_defaults: Any, new_defaults: Any) -> 
 
 def next_version(version: str, *, breaking: bool) -> str:
     """Return the least version after this one that may break, or that adds; before 1.0 a minor one may break."""
-    major, minor, _ = (int(number) for number in version.split("."))
+    major, minor, _ = as_numbers(version)
     return f"{major + 1}.0.0" if breaking and major else f"{major}.{minor + 1}.0"
 
 
 def as_numbers(version: str) -> tuple[int, ...]:
-    """Return a version as numbers, which compare as versions do."""
-    return tuple(int(number) for number in version.split("."))
+    """Return a version as numbers, which compare as versions do; a pre-release may do what its release may."""
+    return tuple(int(number) for number in re.split("[-+]", version)[0].split("."))
 
 
 @dataclass(frozen=True)

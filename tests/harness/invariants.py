@@ -193,12 +193,19 @@ def the_same_again(subject: Subject) -> list[Finding]:
 
 
 def legal_names(subject: Subject) -> list[Finding]:
-    """Names and labels that Kubernetes refuses, with long and odd names of the release."""
-    found = names.findings(subject.objects())
-    for release in (LONG_NAME, ODD_NAME):
-        for finding in names.findings(subject.objects(release=release)):
-            found.append(replace(finding, text=f"{finding.text} (release {release})"))
-    return found
+    """Names and labels that Kubernetes refuses."""
+    return names.findings(subject.objects())
+
+
+def names_of_any_release(subject: Subject) -> list[Finding]:
+    """Names and labels that Kubernetes refuses only where the release has a long or odd name."""
+    known = {(finding.path, finding.text) for finding in legal_names(subject)}
+    return [
+        replace(finding, text=f"{finding.text} (release {release})")
+        for release in (LONG_NAME, ODD_NAME)
+        for finding in names.findings(subject.objects(release=release))
+        if (finding.path, finding.text) not in known
+    ]
 
 
 def _explain(finding: Finding) -> str:
@@ -236,6 +243,11 @@ CHECKS: dict[str, Check] = {
         "every name and label is one that Kubernetes takes",
         legal_names,
         lambda _: "write up to 63 letters, digits, dashes, dots and underscores, a letter or digit at both ends",
+    ),
+    "releaseNames": Check(
+        "so are they where the release has a long or odd name",
+        names_of_any_release,
+        lambda _: "write a shorter one, with letters, digits and dashes",
     ),
     "startAndStop": Check(
         "a server can start and stop as vLLM needs",

@@ -53,7 +53,13 @@ def test_another_default_is_a_break_at_any_depth() -> None:
 
 @pytest.mark.parametrize(
     ("version", "breaking", "wanted"),
-    [("0.1.0", True, "0.2.0"), ("0.1.3", False, "0.2.0"), ("1.4.2", True, "2.0.0"), ("1.4.2", False, "1.5.0")],
+    [
+        ("0.1.0", True, "0.2.0"),
+        ("0.1.3", False, "0.2.0"),
+        ("1.4.2", True, "2.0.0"),
+        ("1.4.2", False, "1.5.0"),
+        ("1.0.0-rc.1", True, "2.0.0"),
+    ],
 )
 def test_before_1_0_a_minor_version_may_break(version: str, breaking: bool, wanted: str) -> None:
     assert compatibility.next_version(version, breaking=breaking) == wanted
@@ -61,3 +67,4 @@ def test_before_1_0_a_minor_version_may_break(version: str, breaking: bool, want
 
 def test_versions_are_compared_as_numbers() -> None:
     assert compatibility.as_numbers("0.10.0") > compatibility.as_numbers("0.9.9")
+    assert compatibility.as_numbers("0.10.0-rc.1+build.7") == (0, 10, 0)

@@ -55,7 +55,8 @@ BREAKS: dict[str, Break] = {
     "test_a_new_chart_version_changes_only_labels_of_objects": Break(
         "templates/_names.tpl", "name: {{ include", "helm.sh/chart: {{ .Chart.Version }}\nname: {{ include"
     ),
-    "names": Break("templates/_names.tpl", "[^a-z0-9-]", "[^a-z0-9.-]"),
+    "names": Break("templates/_names.tpl", '(printf "%s-%s" $root.Chart.Name', '(printf "%s %s" $root.Chart.Name'),
+    "releaseNames": Break("templates/_names.tpl", "[^a-z0-9-]", "[^a-z0-9.-]"),
     "test_two_releases_in_a_namespace_share_nothing": Break(
         "templates/_names.tpl", "{{- $name := .Release.Name -}}", "{{- $name := .Chart.Name -}}"
     ),

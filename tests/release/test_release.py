@@ -184,6 +184,20 @@ def test_the_kustomization_of_the_documentation_builds(published: str, tmp_path:
     assert "name: llama\n  namespace: llm" in found
 
 
+def test_a_pre_release_is_pushed_and_pulled_under_its_whole_version(
+    published: str, changelog: str, tmp_path: Path
+) -> None:
+    version = f"{VERSION}-rc.1"
+    chart = shutil.copytree(CHART, tmp_path / "vllm")
+    described = (chart / "Chart.yaml").read_text(encoding="utf-8")
+    (chart / "Chart.yaml").write_text(described.replace(f"version: {VERSION}\n", f"version: {version}\n", 1))
+    made = make_release.package(chart, changelog.replace(f"[{VERSION}]", f"[{version}]", 1), tmp_path / "made")
+    make_release.push(made, published, options=("--plain-http",))
+    shown = go_yaml.load(run(["helm", "show", "chart", f"{published}/vllm", "--version", version, "--plain-http"]))
+    assert shown["version"] == version
+    assert shown["annotations"]["artifacthub.io/prerelease"] == "true"
+
+
 def test_a_version_without_a_section_in_the_changelog_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=rf"CHANGELOG.md says nothing of {re.escape(VERSION)}"):
         make_release.package(CHART, "# Changelog\n\n## [9.9.9]\n\n- A.\n", tmp_path / "made")
