@@ -89,7 +89,8 @@ def test_a_monitor_that_the_cluster_does_not_know_is_refused_before_anything_is_
         " Prometheus Operator, or set metrics.serviceMonitor.enabled to false. [check missingApi]"
     )
     assert refusal in failure.value.output
-    assert not json.loads(release.helm("list", "--all", "--filter", f"^{release.name}$", "--output=json"))
+    states = ["--deployed", "--failed", "--pending"]
+    assert not json.loads(release.helm("list", *states, "--filter", f"^{release.name}$", "--output=json"))
     kinds = "deployments,services,serviceaccounts,configmaps,poddisruptionbudgets"
     assert not release.kubectl("get", kinds, f"--selector=app.kubernetes.io/instance={release.name}", "--output=name")
 
