@@ -259,25 +259,13 @@ def _says(described: str, reason: str, event: str, record: Record) -> None:
     assert lines, described
 
 
-#: Stands in for the Hugging Face Hub, and takes no token.
-HUB = """
-import http.server
-
-class Refuse(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(401)
-        self.send_header("X-Error-Message", "Invalid credentials in Authorization header")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-    do_HEAD = do_GET
-
-http.server.ThreadingHTTPServer(("", 8080), Refuse).serve_forever()
-"""
+#: Stands in for the Hugging Face Hub.
+HUB = ROOT / "tests" / "e2e" / "exposure" / "hub.py"
 
 
 @pytest.fixture(scope="module")
 def hub(place: Release) -> Iterator[dict[str, Any]]:
-    """Values by which a server asks that hub with a token."""
+    """Values by which a server asks that hub with a token that it doesn't know."""
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hub"}, "stringData": {"token": "hf_wrong"}}
     service = {
         "apiVersion": "v1",
@@ -286,7 +274,8 @@ def hub(place: Release) -> Iterator[dict[str, Any]]:
         "spec": {"selector": {"app": "hub"}, "ports": [{"port": 8080}]},
     }
     ready = {"tcpSocket": {"port": 8080}, "periodSeconds": 1}
-    server = pods.pod("hub", ["python3", "-c", HUB], {}, readinessProbe=ready)
+    command = ["python3", "-c", HUB.read_text(encoding="utf-8"), "/work", "team/private", "main", "hf_right"]
+    server = pods.pod("hub", command, {}, readinessProbe=ready)
     everything = {"apiVersion": "v1", "kind": "List", "items": [secret, service, server]}
     place.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(everything))
     place.kubectl("wait", "--for=condition=Ready", "pod/hub", "--timeout=180s")
