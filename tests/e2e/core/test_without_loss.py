@@ -25,8 +25,8 @@ STREAMS = [
 ]
 #: One answer that is longer than those of all other clients, and than the drain's delay.
 LONGEST = Stream("new", max_tokens=300, pause=3600)
-#: After the last request. The goal is 15 s, and what was measured is recorded; twice that, as a successor starts on the same
-#: cores, is still far from the grace period.
+#: After the last request. The goal is 15 s, and what was measured is recorded; twice that, as a successor starts on the
+#: same cores, is still far from the grace period.
 GONE_SECONDS = 30
 KILLED = 137
 Change = Callable[..., None]
