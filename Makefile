@@ -2,6 +2,9 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 export VLLM_CHART_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vllm-chart
+# compiled Python is kept, though not in the checkout: without it each process of the tests compiles for 5 s
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(VLLM_CHART_CACHE)/bytecode
 # a folder beside the checkout may hold torch's CPU wheel, which PyPI doesn't have (ci/build/vllm.py)
 export VLLM_CHART_WHEELS ?= $(wildcard $(CURDIR)/../shared/cache)
 # registry | build; without it the registry is tried first
@@ -35,11 +38,11 @@ demo: $(READY) ## from nothing to an answer: tools, cluster, image, model, helm 
 	@$(PYTHON) -m scripts.demo
 
 .PHONY: test
-test: lint ## lint, then the contract, render, meta and documentation tests; needs no cluster
+test: $(READY) ## lint, and the contract, render, meta and documentation tests; needs no cluster
 	@$(PYTHON) -m scripts.tests test -n 2
 
 .PHONY: test-all
-test-all: lint ## make test, make test-rules, values made at random, the documentation's commands, and the oldest Helm
+test-all: $(READY) ## make test, make test-rules, values made at random, the documentation's commands, and the oldest Helm
 	@$(PYTHON) -m scripts.tests test-all -n 2
 
 export MINUTES
@@ -62,9 +65,7 @@ test-rules: $(READY) ## check the alert rules with promtool: each fires when it 
 
 .PHONY: lint
 lint: $(READY) ## format check, lint and types of the Python code, and the generated files are current
-	@$(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/ruff check --quiet . && $(VENV)/bin/mypy --no-error-summary
-	@$(PYTHON) -m scripts.schema --check && $(PYTHON) -m scripts.dashboard --check
-	@$(PYTHON) -m scripts.chart_readme --check
+	@$(PYTHON) -m scripts.lint
 
 .PHONY: e2e
 e2e: $(READY) ## install on the kind cluster, talk to real vLLM, update, delete, drain; starts what it needs

@@ -1,4 +1,7 @@
-"""`make test`, `test-all`, `coverage`, `test-rules`, `e2e`: pytest with the project's own programs and cluster."""
+"""`make test`, `test-all`, `coverage`, `test-rules`, `e2e`: pytest with the project's own programs and cluster.
+
+`make test` and `test-all` run `make lint` beside the tests, and tell at the end what that has found.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,11 @@ from pathlib import Path
 
 from scripts import cluster, preload, tools
 from scripts.common import CACHE, CHART, VERSIONS, main
+from scripts.lint import Lint
 from scripts.progress import say
+
+#: Plugins that take every process a second to load, and the tests that want them.
+_PLUGINS = {"helm-charts": "tests/e2e", "hypothesispytest": "tests/property"}
 
 
 def run() -> None:
@@ -34,6 +41,7 @@ def run() -> None:
         sys.exit(_pytest("tests/coverage", "-s", *arguments))
     if target not in ("test", "test-all"):
         sys.exit(_pytest(*sys.argv[1:]))
+    lint = Lint(at_once=1)
     oldest = tools.oldest_helm(install=target == "test-all")
     code = _pytest(*arguments)
     if code == 0 and target == "test-all":
@@ -44,6 +52,7 @@ def run() -> None:
     elif code == 0:
         version = VERSIONS["tools"]["helm"]["oldest"]
         say(f"Not repeated with Helm {version}, which isn't there: `make test-all` installs it.")
+    lint.finish()
     sys.exit(code)
 
 
@@ -66,7 +75,10 @@ def _repeat(helm: Path, *, every: bool, arguments: list[str]) -> int:
 def _pytest(*arguments: str, helm: Path | None = None) -> int:
     """Run pytest, with another Helm than that on PATH if one is given; returns its exit code."""
     environment = os.environ | ({"HELM": str(helm)} if helm else {})
-    return subprocess.run([sys.executable, "-m", "pytest", *arguments], env=environment, check=False).returncode
+    needless = [name for name, folder in _PLUGINS.items() if not any(word.startswith(folder) for word in arguments)]
+    without = [word for name in needless for word in ("-p", f"no:{name}")]
+    command = [sys.executable, "-m", "pytest", *without, *arguments]
+    return subprocess.run(command, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

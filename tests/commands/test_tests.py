@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from scripts import tests, tools
-from scripts.common import ROOT
+from scripts import lint, tests, tools
+from scripts.common import ROOT, UserError
 
 OLDEST = Path("/tools/helm-oldest/helm")
 
@@ -22,6 +23,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[str, ...], Path | 
         return 0
 
     monkeypatch.setattr(tests, "_pytest", note)
+    monkeypatch.setattr(lint, "STEPS", {})
     monkeypatch.setattr(tools, "put_on_path", lambda *_, **__: None)
     monkeypatch.setenv("HARNESS_CACHE", "")
     return found
@@ -63,6 +65,16 @@ def test_make_test_all_checks_rules_and_random_values_and_repeats_the_contract_a
     ]
 
 
+def test_what_lint_finds_is_told_after_the_tests_and_fails(runs: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    says = [sys.executable, "-c", "import sys; print(sys.argv[1]); sys.exit(sys.argv[1] != 'fine')"]
+    monkeypatch.setattr(lint, "STEPS", {name: [*says, name] for name in ("fine", "first", "second")})
+    monkeypatch.setattr(tools, "oldest_helm", lambda **_: None)
+    monkeypatch.setattr("sys.argv", ["scripts.tests", "test"])
+    with pytest.raises(UserError, match=r"first:\nfirst\nsecond:\nsecond$"):
+        tests.run()
+    assert runs
+
+
 @pytest.mark.parametrize(
     ("target", "pinned"), [("test", False), ("test-all", True), ("coverage", True), ("e2e/core", False)]
 )
@@ -77,6 +89,21 @@ def test_what_compares_helms_takes_the_pinned_one(
     command(monkeypatch, target)
     assert asked[0] == (("helm",), pinned)
     assert runs
+
+
+def test_plugins_are_loaded_where_tests_want_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pytest.py").write_text("import sys; print(*sys.argv[1:])", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    tests._pytest("-q")
+    tests._pytest("tests/property", "-q")
+    tests._pytest("tests/e2e/core")
+    assert capfd.readouterr().out.splitlines() == [
+        "-p no:helm-charts -p no:hypothesispytest -q",
+        "-p no:helm-charts tests/property -q",
+        "-p no:hypothesispytest tests/e2e/core",
+    ]
 
 
 def test_the_helm_of_a_repetition_is_the_one_that_the_tests_use(

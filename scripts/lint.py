@@ -1,0 +1,55 @@
+"""`make lint`: format, lint and types of the Python code, and whether the generated files are current."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from scripts.common import ROOT, UserError, main
+
+_BIN = Path(sys.executable).parent
+
+#: What is run, by the name of what it is about; each says nothing where nothing is wrong.
+STEPS: dict[str, list[str]] = {
+    "types": [str(_BIN / "mypy"), "--no-error-summary"],
+    "format": [str(_BIN / "ruff"), "format", "--check", "--quiet", "."],
+    "lint": [str(_BIN / "ruff"), "check", "--quiet", "."],
+    "values.schema.json": [sys.executable, "-m", "scripts.schema", "--check"],
+    "the dashboard": [sys.executable, "-m", "scripts.dashboard", "--check"],
+    "the chart's README": [sys.executable, "-m", "scripts.chart_readme", "--check"],
+}
+
+
+class Lint:
+    """All steps, which run from now on in the background.
+
+    Args:
+        at_once: how many at a time.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._pool = ThreadPoolExecutor(at_once)
+        self._steps: dict[str, Future[str]] = {name: self._pool.submit(_said, step) for name, step in STEPS.items()}
+
+    def finish(self) -> None:
+        """Wait for all of them.
+
+        Raises:
+            UserError: with what each says that found something.
+        """
+        self._pool.shutdown()
+        said = [f"{name}:\n{step.result()}" for name, step in self._steps.items() if step.result()]
+        if said:
+            raise UserError("\n".join(["Lint has found something; `make format` mends what it can.", *said]))
+
+
+def _said(step: list[str]) -> str:
+    """What a step that fails prints; empty where it does not fail."""
+    done = subprocess.run(step, cwd=ROOT, capture_output=True, text=True, check=False)
+    return (done.stdout + done.stderr).strip() or f"{step[0]} failed ({done.returncode})" if done.returncode else ""
+
+
+if __name__ == "__main__":
+    main(lambda: Lint(at_once=2).finish())
