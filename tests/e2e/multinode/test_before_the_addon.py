@@ -19,5 +19,5 @@ def test_a_cluster_without_leaderworkerset_is_told_what_to_install(new_release: 
     with pytest.raises(CommandError) as refusal:
         release.helm("upgrade", "--install", release.name, CHART, "--dry-run=server", "--values=-", stdin=values)
     said = " ".join(refusal.value.output.split())
-    assert "[check missingApi]" in said
+    assert "[check leaderWorkerSet]" in said
     assert "kubectl apply --server-side -f https://github.com/kubernetes-sigs/lws/releases/download/v" in said
