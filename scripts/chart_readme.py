@@ -73,7 +73,7 @@ Then these values count, too:
 ## Values
 
 A type in capitals is Kubernetes' own and written as in a manifest. `null` takes a default away. An editor completes
-keys in a file whose first line is `# yaml-language-server: $schema={name}/values.schema.json`.
+keys in a file whose first line is `# yaml-language-server: $schema={name}/editor.schema.json`.
 
 {sections}
 

@@ -1,6 +1,6 @@
-"""`make schema`: writes charts/vllm/values.schema.json from values.schema.yaml, vLLM's flags and Kubernetes' types.
+"""`make schema`: writes values.schema.json and editor.schema.json from values.schema.yaml, vLLM's flags and Kubernetes' types.
 
-`--check` only tells whether the file is current.
+Both say the same of the values; that for editors also has descriptions. `--check` only tells whether both are current.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from scripts.common import CHART, ROOT, app_version, generated
 SOURCE = CHART / "values.schema.yaml"
 DEFAULTS = CHART / "values.yaml"
 TARGET = CHART / "values.schema.json"
+#: Helm shows nobody a description, and keeps the schema in the Secret of each revision of a release.
+EDITOR_TARGET = CHART / "editor.schema.json"
 FLAG_NOTES = CHART / "files" / "flags.yaml"
 DATA = ROOT / "tests" / "harness" / "data"
 
@@ -297,8 +299,23 @@ def to_text(node: Any) -> str:
     return "{\n" + ",\n".join(f"{json.dumps(key)}:{to_text(value)}" for key, value in node.items()) + "\n}"
 
 
+def without_descriptions(node: Any) -> Any:
+    """Return a schema without its descriptions; a property called so stays."""
+    if isinstance(node, list):
+        return [without_descriptions(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {key: value for key, value in node.items() if key != "description" or not isinstance(value, str)}
+    return {key: without_descriptions(value) for key, value in kept.items()}
+
+
 def build() -> str:
     """Return the text of values.schema.json."""
+    return to_text(without_descriptions(build_for_editors())) + "\n"
+
+
+def build_for_editors() -> Schema:
+    """Return the schema with all descriptions."""
     dump_path = DATA / f"vllm-serve-args-{app_version()}.json"
     dump = json.loads(dump_path.read_text(encoding="utf-8"))
     notes = yaml.safe_load(FLAG_NOTES.read_text(encoding="utf-8"))
@@ -313,8 +330,12 @@ def build() -> str:
         **complete(source, parts, kubernetes),
     }
     schema["definitions"] |= dict(sorted(kubernetes.definitions.items()))
-    return to_text(schema) + "\n"
+    return schema
 
 
 if __name__ == "__main__":
-    sys.exit(generated(TARGET, build, "make schema"))
+    codes = [
+        generated(TARGET, build, "make schema"),
+        generated(EDITOR_TARGET, lambda: to_text(build_for_editors()) + "\n", "make schema"),
+    ]
+    sys.exit(max(codes))

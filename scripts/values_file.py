@@ -59,7 +59,7 @@ def to_text(values: Values, head: str, comments: Mapping[str, Sequence[str]], ta
         comments: sentences above a top-level key.
         target: where the file will be, for the line by which an editor finds the schema.
     """
-    schema = os.path.relpath(CHART / "values.schema.json", target.resolve().parent)
+    schema = os.path.relpath(CHART / "editor.schema.json", target.resolve().parent)
     parts = [f"# yaml-language-server: $schema={schema}\n#\n" + "".join(map(_comment, head.splitlines()))]
     order = list(go_yaml.load((CHART / "values.yaml").read_text(encoding="utf-8")))
     for key in sorted(values, key=lambda name: order.index(name) if name in order else len(order)):

@@ -429,7 +429,7 @@ def test_the_file_holds_the_values_and_only_those(name: str, tmp_path: Path, ter
     assert output.endswith(f"wrote {target}; install it with `helm install NAME charts/vllm --values {target}`\n")
     text = target.read_text(encoding="utf-8")
     assert go_yaml.load(text) == migrated(name)[0].values
-    assert re.match(r"# yaml-language-server: \$schema=\S+/charts/vllm/values\.schema\.json\n", text)
+    assert re.match(r"# yaml-language-server: \$schema=\S+/charts/vllm/editor\.schema\.json\n", text)
     assert max(map(len, text.splitlines()[1:])) <= 120
 
 

@@ -46,6 +46,15 @@ def test_the_schema_is_what_its_sources_give() -> None:
     assert current, "values.schema.json is not what its sources give: run `make schema`"
 
 
+def test_editors_get_the_same_schema_with_the_help_of_every_flag() -> None:
+    text = (CHART / "editor.schema.json").read_text(encoding="utf-8")
+    assert json.loads(text) == generator.build_for_editors(), "run `make schema`"
+    assert generator.without_descriptions(json.loads(text)) == SCHEMA
+    flags = json.loads(text)["properties"]["engine"]["properties"]["args"]["properties"]
+    silent = [name for name, value in flags.items() if not value.keys() & {"description", "const"}]
+    assert not silent, f"flags without help: {silent}"
+
+
 def test_the_schema_is_a_valid_draft_07_schema() -> None:
     jsonschema.Draft7Validator.check_schema(SCHEMA)
 
@@ -88,7 +97,7 @@ def test_the_packaged_chart_holds_the_schema_and_the_readme_and_is_small(tmp_pat
     with tarfile.open(fileobj=io.BytesIO(package.read_bytes())) as archive:
         names = {Path(name).relative_to(CHART.name).as_posix() for name in archive.getnames()}
     assert {"values.schema.json", "README.md"} < names
-    assert "values.schema.yaml" not in names
+    assert not names & {"values.schema.yaml", "editor.schema.json"}
     assert package.stat().st_size < 150_000
 
 
@@ -147,7 +156,7 @@ def test_a_value_set_is_valid_and_says_for_whom_it_is(value_set: ValueSet) -> No
     VALIDATOR.validate(value_set.values())
     first, *rest = value_set.path.read_text(encoding="utf-8").splitlines()
     if value_set.path.parent.name == "values" and value_set.path.parent.parent.name != "render":
-        assert first == "# yaml-language-server: $schema=../charts/vllm/values.schema.json"
-        assert (value_set.path.parent / first.partition("=")[2]).resolve() == CHART / "values.schema.json"
+        assert first == "# yaml-language-server: $schema=../charts/vllm/editor.schema.json"
+        assert (value_set.path.parent / first.partition("=")[2]).resolve() == CHART / "editor.schema.json"
         assert rest[1].startswith("# For ")
         assert rest[2].startswith("# Needs ")
