@@ -25,6 +25,7 @@ def workbench() -> Iterator[Workbench]:
     bench = Workbench(place)
     everything = (f"pod/{place.name}", f"persistentvolumeclaim/{CLAIM}")
     bench.remove(*everything)
+    bench.remove("resourcequotas", "--all")  # of a run that was killed
     uri = preload.model()
     mounted = {"/source": {"image": {"reference": uri.removeprefix("oci://")}}} if uri else {}
     bench.start(claim(CLAIM), pod(place.name, ["sleep", "infinity"], mounted))

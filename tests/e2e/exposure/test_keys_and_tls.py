@@ -132,9 +132,11 @@ def guarded(
         "warmup": {"enabled": True, "request": {"body": {"model": "shout"}}},
     }
     guarded = Guarded(release, all_values, keys, ssl.create_default_context(cadata=certificate["tls.crt"]))
-    guarded.install("first")
-    yield guarded
-    workbench.remove("resourcequota/limits", *(f"secret/{name}" for name in contents))
+    try:
+        guarded.install("first")
+        yield guarded
+    finally:
+        workbench.remove("resourcequota/limits", *(f"secret/{name}" for name in contents))
 
 
 def _helm_test(guarded: Guarded, *keys: str) -> None:
