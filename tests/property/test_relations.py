@@ -9,14 +9,18 @@ from typing import Any
 import pytest
 from harness import go_yaml, helm
 from harness.helm import CHART, HelmError
-from harness.objects import Objects
+from harness.objects import TEMPLATES, Objects
 from harness.value_sets import TESTED, ValueSet
+from property import strategies
 
 DEFAULTS: dict[str, Any] = go_yaml.load((CHART / "values.yaml").read_text(encoding="utf-8"))
 EVERYTHING: dict[str, Any] = go_yaml.load((TESTED / "everything.yaml").read_text(encoding="utf-8"))
 ELSE: dict[str, Any] = go_yaml.load((TESTED / "everything-else.yaml").read_text(encoding="utf-8"))
 
 Steps = tuple[str, ...]
+
+#: The same, with 0 for a list's only item.
+Path = tuple[str | int, ...]
 
 
 def leaves(values: dict[str, Any], path: Steps = ()) -> Iterator[Steps]:
@@ -89,28 +93,45 @@ def test_a_part_that_is_switched_off_leaves_no_object_behind(switch: Steps) -> N
 
 # -- marks
 
-#: Places of values where a text of the user's stands, and the kinds of objects that show it (a pod is the test's).
-MARKS: dict[Steps, set[str]] = {
-    ("commonAnnotations", "common"): {"every object"},
-    ("commonLabels", "common"): {"every object", "pods"},
-    ("podAnnotations", "mark"): {"pods"},
-    ("podLabels", "mark"): {"pods"},
-    ("nodeSelector", "mark"): {"pods", "Pod"},
-    ("priorityClassName",): {"pods"},
-    ("runtimeClassName",): {"pods"},
-    ("engine", "env", "MARK"): {"pods"},
-    ("engine", "args", "tokenizer"): {"pods"},
-    ("engine", "files", "mark"): {"ConfigMap/test-files"},
+#: Kinds of objects that show the text at a place of values; "pods" are those of servers, and "Pod" is helm test's.
+EVERY = {"every object"}
+MARKS: dict[Path, set[str]] = {
+    ("image", "repository"): {"pods", "Pod"},
+    ("image", "tag"): {"pods", "Pod"},
+    ("imagePullSecrets", 0, "name"): {"pods", "Pod"},
+    ("commonLabels", "mark"): EVERY | {"pods"},
+    ("commonAnnotations", "mark"): EVERY,
+    ("model", "uri"): {"pods"},
     ("model", "revision"): {"pods"},
     ("model", "name"): {"pods", "Pod", "ConfigMap/test-lifecycle"},
+    ("model", "aliases", 0): {"pods", "Pod"},
     ("model", "credentials", "existingSecret"): {"pods"},
-    ("image", "tag"): {"pods", "Pod"},
-    ("service", "annotations", "mark"): {"Service"},
+    ("model", "credentials", "key"): {"pods"},
+    ("accelerator", "resourceName"): {"pods"},
+    ("engine", "args", "tokenizer"): {"pods"},
+    ("engine", "extraArgs", 0): {"pods"},
+    ("engine", "env", "MARK"): {"pods"},
+    ("engine", "envFrom", 0, "prefix"): {"pods"},
+    ("engine", "files", "mark"): {"ConfigMap/test-files"},
+    ("server", "exposedPaths", 0): {"Ingress", "HTTPRoute"},
+    ("warmup", "request", "path"): {"ConfigMap/test-lifecycle"},
+    ("cache", "model", "storageClassName"): {"PersistentVolumeClaim"},
+    ("cache", "compile", "claimName"): {"pods"},
+    ("nodeSelector", "mark"): {"pods", "Pod"},
+    ("tolerations", 0, "key"): {"pods", "Pod"},
+    ("topologySpreadConstraints", 0, "topologyKey"): {"pods"},
+    ("priorityClassName",): {"pods"},
+    ("runtimeClassName",): {"pods"},
+    ("podSecurityContext", "fsGroupChangePolicy"): {"pods", "Pod"},
+    ("serviceAccount", "name"): {"pods", "Pod", "ServiceAccount"},
     ("serviceAccount", "annotations", "mark"): {"ServiceAccount"},
+    ("service", "annotations", "mark"): {"Service"},
     ("ingress", "annotations", "mark"): {"Ingress"},
     ("ingress", "className"): {"Ingress"},
     ("httpRoute", "annotations", "mark"): {"HTTPRoute"},
-    ("httpRoute", "parentRefs"): {"HTTPRoute"},
+    ("httpRoute", "parentRefs", 0, "name"): {"HTTPRoute"},
+    ("httpRoute", "hostnames", 0): {"HTTPRoute"},
+    ("inferencePool", "endpointPicker", "name"): {"InferencePool"},
     ("metrics", "serviceMonitor", "labels", "mark"): {"ServiceMonitor"},
     ("metrics", "podMonitor", "labels", "mark"): {"PodMonitor"},
     ("metrics", "scrapeConfig", "labels", "mark"): {"ConfigMap/test-scrape-config"},
@@ -121,13 +142,80 @@ MARKS: dict[Steps, set[str]] = {
     ("autoscaling", "keda", "query"): {"ScaledObject"},
     ("autoscaling", "keda", "serverAddress"): {"ScaledObject"},
     ("tracing", "endpoint"): {"pods"},
-    ("cache", "model", "storageClassName"): {"PersistentVolumeClaim"},
+    ("podLabels", "mark"): {"pods"},
+    ("podAnnotations", "mark"): {"pods"},
     ("extraObjects", "mark", "data", "mark"): {"ConfigMap/mark"},
-    ("inferencePool", "endpointPicker", "name"): {"InferencePool"},
+}
+
+#: Texts of the schema that have no mark, by the beginning of their path, with the reason.
+UNMARKED: dict[Path, str] = {
+    ("image", "registry"): "stands before the repository, as tests of images say",
+    ("image", "digest"): "replaces the tag",
+    ("nameOverride",): "changes the names of all objects",
+    ("fullnameOverride",): "changes the names of all objects",
+    ("model", "copyFrom"): "needs a model in an image",
+    ("distributed", "exclusiveTopology"): "is an annotation of groups alone",
+    ("engine", "args"): "one flag stands for all, and a test renders each",
+    ("server", "rootPath"): "comes before the paths that stand in other objects",
+    ("server", "tls"): "excludes an InferencePool, which is on here",
+    ("cache", "model", "claimName"): "names a claim instead of making one",
+    ("cache", "model", "size"): "is a number with a unit",
+    ("cache", "compile", "size"): "is a number with a unit",
+    ("cache", "compile", "storageClassName"): "is of a claim that is made, as that of the other cache",
+    ("resources", "claims"): "carries Kubernetes' own fields whole",
+    ("tolerations",): "carries Kubernetes' own fields whole: one of them is marked",
+    ("topologySpreadConstraints",): "carries Kubernetes' own fields whole: one of them is marked",
+    ("podSecurityContext",): "carries Kubernetes' own fields whole: one of them is marked",
+    ("securityContext",): "carries Kubernetes' own fields whole, which Pod Security reads",
+    ("podDisruptionBudget", "maxUnavailable"): "is a number or a share",
+    ("metrics", "serviceMonitor", "interval"): "is a time",
+    ("metrics", "podMonitor", "interval"): "is a time",
+    ("metrics", "scrapeConfig", "interval"): "is a time",
+    ("autoscaling", "hpa"): "excludes KEDA, which is on here",
+    ("httpRoute", "parentRefs"): "carries the Gateway's own fields whole: one of them is marked",
+}
+
+#: How a text must begin that is no plain word.
+BEGINNINGS: dict[Path, str] = {
+    ("model", "uri"): "hf://team/",
+    ("accelerator", "resourceName"): "example.com/",
+    ("server", "exposedPaths", 0): "/",
+    ("warmup", "request", "path"): "/",
+    ("metrics", "rules", "runbookUrl"): "http://",
+    ("autoscaling", "keda", "serverAddress"): "http://",
+    ("tracing", "endpoint"): "http://",
 }
 
 
-def marked() -> dict[str, Any]:
+def test_every_text_that_the_schema_takes_has_a_mark_or_a_reason() -> None:
+    places = set(texts(strategies.SCHEMA))
+    reasoned = {place for place in places if any(place[: len(start)] == start for start in UNMARKED)}
+    assert places - reasoned - MARKS.keys() == set(), "give it a place in MARKS, or a reason in UNMARKED"
+    assert not [start for start in UNMARKED if not any(place[: len(start)] == start for place in places)]
+
+
+def texts(node: dict[str, Any], path: Path = ()) -> Iterator[Path]:
+    """Paths to every text of a schema, with mark for any key and 0 for any item; Kubernetes' own types are left out."""
+    name = node.get("$ref", "").rpartition("/")[2]
+    node = strategies.resolve(node)
+    if "const" in node or "enum" in node or name[:1].isupper():
+        return
+    kinds = strategies.types(node)
+    if "string" in kinds and "object" not in kinds:
+        yield path
+    if "object" in kinds:
+        left_out = strategies.FREE_WITHIN | (set() if path else strategies.FREE)
+        inner = {key: item for key, item in node.get("properties", {}).items() if key not in left_out}
+        more = node.get("additionalProperties")
+        if isinstance(more, dict) and not inner:
+            inner["mark"] = more
+        for key, item in inner.items():
+            yield from texts(item, (*path, key))
+    if "array" in kinds:
+        yield from texts(node.get("items", {}), (*path, 0))
+
+
+def marked(nodes: int) -> dict[str, Any]:
     """Values with everything on that can be together, and a mark of its own in each place."""
     values: dict[str, Any] = {
         "warmup": {"enabled": True},
@@ -136,38 +224,53 @@ def marked() -> dict[str, Any]:
         "inferencePool": {"enabled": True},
         "networkPolicy": {"enabled": True},
         "podDisruptionBudget": {"enabled": True},
+        "parallelism": {"nodes": nodes, "tensor": nodes},
         "autoscaling": {"keda": {"enabled": True}},
         "metrics": {name: {"enabled": True} for name in DEFAULTS["metrics"]},
-        "cache": {"model": {"type": "claim", "size": "1Gi"}},
-        "model": {"credentials": {"key": "token"}},
-        "checks": {"disabled": {"metricsOnce": True, "claimAccess": True}},
+        "cache": {"model": {"type": "claim", "size": "1Gi"}, "compile": {"type": "existing"}},
+        "serviceAccount": {"create": True},
+        "topologySpreadConstraints": [{"maxSkew": 1, "whenUnsatisfiable": "ScheduleAnyway"}],
+        "checks": {"disabled": {"metricsOnce": True, "claimAccess": True, "exposedPaths": True}},
         "extraObjects": {"mark": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mark"}}},
     }
     for number, path in enumerate(MARKS):
-        text: Any = f"mark{number:02}end"
-        if path[-1] in ("serverAddress", "endpoint"):
-            text = f"http://{text}"
-        values = having(values, path, [{"name": text}] if path[-1] == "parentRefs" else text)
+        if str(path[0]).startswith("common"):  # whose key no other map may have, as that would win
+            path = (path[0], "common")  # noqa: PLW2901
+        values = holding(values, path, f"{BEGINNINGS.get(path, '')}mark{number:02}end")
     return values
 
 
-def test_a_mark_in_each_place_lands_in_the_right_objects_and_nowhere_else() -> None:
-    objects = helm.render(marked()).objects
+def holding(values: Any, path: Path, text: str) -> Any:
+    """Values with a text at a path, in maps and lists that are made where they are missing."""
+    if not path:
+        return text
+    first, *rest = path
+    if first == 0:
+        return [holding((values or [{}])[0], tuple(rest), text)]
+    return {**(values or {}), first: holding((values or {}).get(first), tuple(rest), text)}
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_a_mark_in_each_place_lands_in_the_right_objects_and_nowhere_else(nodes: int) -> None:
+    objects = helm.render(marked(nodes)).objects
+    wrong = {}
     for number, (path, expected) in enumerate(MARKS.items()):
         found = set()
         for manifest in objects:
-            pods = manifest.body.get("spec", {}).get("template") if manifest.kind == "Deployment" else None
-            rest = {**manifest.body, "spec": None} if pods else manifest.body
-            if f"mark{number:02}end" in json.dumps(pods):
+            servers = [manifest.at(*place) for place in TEMPLATES.get(manifest.kind, {}) if place]
+            rest = {**manifest.body, "spec": None} if servers else manifest.body
+            if f"mark{number:02}end" in json.dumps(servers):
                 found.add("pods")
             if f"mark{number:02}end" in json.dumps(rest):
                 several = len(objects.of(manifest.kind)) > 1
                 found.add(f"{manifest.kind}/{manifest.name}" if several else manifest.kind)
         if "every object" in expected:
-            of_chart = [item for item in objects if item.name != "mark"]
+            of_chart = [item for item in objects if item.of_chart]
             names = {f"{item.kind}/{item.name}" if len(objects.of(item.kind)) > 1 else item.kind for item in of_chart}
-            expected = (expected - {"every object"}) | names  # noqa: PLW2901
-        assert found == expected, ".".join(path)
+            expected = (expected - EVERY) | names  # noqa: PLW2901
+        if found != expected:
+            wrong[".".join(map(str, path))] = found ^ expected
+    assert not wrong
 
 
 # -- what a key is for
