@@ -36,6 +36,14 @@ def chart(tmp_path: Path) -> Path:
     return copy
 
 
+def test_a_cluster_is_not_asked_for_an_api_that_it_lacks(chart: Path) -> None:
+    text = (CHART / TEMPLATE).read_text(encoding="utf-8")
+    (chart / TEMPLATE).write_text(LOOKUP.sub('fail "unable to get apiresource"', text), encoding="utf-8")
+    live = ("--api-versions", "apiregistration.k8s.io/v1")
+    with pytest.raises(helm.HelmError, match=r"install LeaderWorkerSet .*\[check leaderWorkerSet\]"):
+        helm.render({"parallelism": {"tensor": 2, "nodes": 2}}, chart=chart, options=live)
+
+
 @pytest.mark.parametrize(
     ("autoscaling", "running", "before", "rendered"),
     [

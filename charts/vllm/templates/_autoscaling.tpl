@@ -23,7 +23,7 @@
 {{- toRawJson $annotations -}}
 {{- end -}}
 
-{{- /* vllm.replicas: the number of servers, in groups where each has several pods, to write into what makes the pods; empty where an autoscaler starts with a new one. Helm makes it 1 where a number that it wrote is missing from the next manifest, so where one runs already its own count is written over every switch of an autoscaler and while there is one; only no servers at all are not kept, as an HPA would leave them at that. */ -}}
+{{- /* vllm.replicas: the number of servers, in groups where each has several pods, to write into what makes the pods; empty where an autoscaler starts with a new one. Helm makes it 1 where a number that it wrote is missing from the next manifest, so where one runs already its own count is written over every switch of an autoscaler and while there is one; only no servers at all are not kept, as an HPA would leave them at that. A cluster without the API can't be asked, and the check leaderWorkerSet says so. */ -}}
 {{- define "vllm.replicas" -}}
 {{- $autoscaler := include "vllm.autoscaler" . -}}
 {{- $given := .Values.replicas -}}
@@ -31,7 +31,10 @@
 {{- $given = (index $.Values.autoscaling .).minReplicas -}}
 {{- end -}}
 {{- $workload := include "vllm.workload" . | fromYaml -}}
-{{- $running := lookup $workload.apiVersion $workload.kind .Release.Namespace $workload.name -}}
+{{- $running := dict -}}
+{{- if .Capabilities.APIVersions.Has $workload.apiVersion -}}
+{{- $running = lookup $workload.apiVersion $workload.kind .Release.Namespace $workload.name -}}
+{{- end -}}
 {{- $before := index (($running.metadata).annotations | default dict) "vllm/autoscaler" -}}
 {{- if and $running (or $autoscaler $before) -}}
 {{- $running.spec.replicas | int64 | default (int64 $given) -}}
