@@ -1,6 +1,6 @@
-"""`make schema`: writes values.schema.json and editor.schema.json from values.schema.yaml, vLLM's flags and Kubernetes' types.
+"""`make schema`: writes the chart's two schemas from values.schema.yaml, vLLM's flags and Kubernetes' types.
 
-Both say the same of the values; that for editors also has descriptions. `--check` only tells whether both are current.
+values.schema.json is Helm's, and editor.schema.json that of editors. Both say the same of the values; that for editors also has descriptions. `--check` only tells whether both are current.
 """
 
 from __future__ import annotations
