@@ -1,7 +1,7 @@
 """`make schema`: writes the chart's two schemas from values.schema.yaml, vLLM's flags and Kubernetes' types.
 
-values.schema.json is Helm's. editor.schema.json says the same of the values, with descriptions, for editors. `--check` only
-tells whether both are current.
+values.schema.json is Helm's. editor.schema.json says the same of the values, with descriptions, for editors.
+`--check` only tells whether both are current.
 """
 
 from __future__ import annotations
