@@ -125,7 +125,10 @@ def test_weights_on_a_claim_are_fetched_before_the_server_starts_and_others_by_i
 
 def test_the_charts_own_init_containers_can_be_changed_and_omitted() -> None:
     resources = {"limits": {"memory": "2Gi"}}
-    changed = helm.render({**SHARED, "initContainers": {"fetch-model": {"resources": resources}}}).objects
+    server = {"requests": {"cpu": 8, "memory": "64Gi"}, "limits": {"memory": "64Gi"}}
+    changed = helm.render(
+        {**SHARED, "resources": server, "initContainers": {"fetch-model": {"resources": resources}}}
+    ).objects
     fetch = changed.one("Deployment").at(*POD, "initContainers", "fetch-model")
     assert fetch["resources"] == resources
     assert fetch["command"][3] == SOURCE

@@ -26,9 +26,15 @@
 {{- toRawJson $context -}}
 {{- end -}}
 
-{{- /* vllm.initContainers: the containers that run before the server, the chart's with the user's laid over them, as a JSON list in the order of their names; each is as secure as the server unless it says otherwise. */ -}}
+{{- /* vllm.initContainers: the containers that run before the server, the chart's with the user's laid over them, as a JSON list in the order of their names; each is as secure as the server unless it says otherwise, and resources replace the chart's whole. */ -}}
 {{- define "vllm.initContainers" -}}
 {{- $containers := merge (include "vllm.sourceContainers" . | fromJson) (include "vllm.securityContainers" . | fromJson) -}}
+{{- range $name, $given := .Values.initContainers -}}
+{{- if and (hasKey ($given | default dict) "resources") (hasKey $containers $name) -}}
+{{- /* a limit of the user's may lie below what the chart asks for */ -}}
+{{- $_ := unset (index $containers $name) "resources" -}}
+{{- end -}}
+{{- end -}}
 {{- include "vllm.overlay" (dict "base" $containers "over" (.Values.initContainers | default dict)) -}}
 {{- $list := list -}}
 {{- range $name, $container := $containers -}}
