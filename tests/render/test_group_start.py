@@ -87,16 +87,16 @@ def test_a_leader_names_the_pods_that_did_not_come(start: Start) -> None:
 
 
 def test_a_worker_says_where_it_looked_for_its_leader(start: Start, port: int) -> None:
-    worker = start(1, patience=3)
+    worker = start(1, patience=1)
     said = _said(worker)
     assert worker.returncode == 1
-    assert f"The leader is not reached at {LEADER}:{port} in 3 s: " in said
+    assert f"The leader is not reached at {LEADER}:{port} in 1 s: " in said
     assert "Connection refused" in said
 
 
 def test_a_worker_comes_back_to_a_leader_that_started_anew(start: Start) -> None:
     worker = start(1)
-    first = start(0, size=3, patience=2)  # waits for one who never comes
+    first = start(0, size=3, patience=1)  # waits for one who never comes
     assert first.wait(30) == 1
     leader = start(0)
     assert "vllm serve" in _said(leader)
@@ -171,17 +171,17 @@ def test_the_leader_alone_starts_vllm_when_all_have_joined_ray(start: Start, ray
 
 @pytest.mark.usefixtures("ray")
 def test_a_leader_whose_workers_never_join_ray_says_so(start: Start) -> None:
-    leader = start(0, backend="ray", patience=2)
+    leader = start(0, backend="ray", patience=1)
     said = _said(leader)
     assert leader.returncode == 1
-    assert "After 2 s 1 of 2 pods have joined Ray" in said
+    assert "After 1 s 1 of 2 pods have joined Ray" in said
 
 
 @pytest.mark.parametrize(
     ("hangs", "words"),
     [
-        ("ray", "Ray doesn't start: no end after 2 s"),
-        ("ray.py", "After 2 s 1 of 2 pods have joined Ray"),
+        ("ray", "Ray doesn't start: no end after 1 s"),
+        ("ray.py", "After 1 s 1 of 2 pods have joined Ray"),
     ],
 )
 def test_a_ray_that_hangs_ends_in_time(hangs: str, words: str, start: Start, ray: Path) -> None:
@@ -189,6 +189,6 @@ def test_a_ray_that_hangs_ends_in_time(hangs: str, words: str, start: Start, ray
     sleep = "exec sleep 60\n" if hangs == "ray" else "import time; time.sleep(60)\n"
     first, _, rest = text.partition("\n")
     (ray / hangs).write_text(f"{first}\n{sleep}{rest}", encoding="utf-8")
-    leader = start(0, backend="ray", patience=2)
+    leader = start(0, backend="ray", patience=1)
     assert leader.wait(10) == 1
     assert words in _said(leader)
