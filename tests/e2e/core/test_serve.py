@@ -69,8 +69,10 @@ def test_the_kv_cache_holds_what_make_new_values_reckons(release: Release, api: 
     small = model_memory.read(
         yaml.safe_load(MODELS.read_text())["HuggingFaceTB/SmolLM2-135M-Instruct"]["config"], MODEL
     )
-    space = int(yaml.safe_load((ROOT / "values" / "cpu.yaml").read_text())["engine"]["env"]["VLLM_CPU_KVCACHE_SPACE"])
-    blocks = space * model_memory.GIB // (small.layers * small.token() * BLOCK_TOKENS)
+    engine = yaml.safe_load((ROOT / "values" / "cpu.yaml").read_text())["engine"]
+    space = int(engine["env"]["VLLM_CPU_KVCACHE_SPACE"]) * model_memory.GIB
+    token = small.token(cache_bytes={"float32": 4, "bfloat16": 2}[engine["args"]["dtype"]])
+    blocks = space // (small.layers * token * BLOCK_TOKENS)
     assert int(reported[1].replace(",", "")) == blocks * BLOCK_TOKENS
 
 

