@@ -79,6 +79,18 @@ class Report:
         return f"{counts}; longest silence {self.gap:.1f} s"
 
 
+def lines(response: httpx.Response) -> Iterator[str]:
+    """The lines of a stream of events, as they come.
+
+    httpx' own also end at U+0085, U+2028 and their like, which vLLM writes as they are inside the JSON of an event.
+    """
+    rest = b""
+    for piece in response.iter_bytes():
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from (line.decode().rstrip("\r") for line in whole)
+    yield rest.decode()
+
+
 class Load:
     """Clients that ask until they are told to stop.
 
@@ -177,7 +189,7 @@ class Load:
         with client.stream("POST", f"{self._url}/v1/chat/completions", json=body) as response:
             if response.status_code != 200:
                 raise ValueError(f"status {response.status_code}: {response.read().decode()[:200]}")
-            for line in response.iter_lines():
+            for line in lines(response):
                 if line == "data: [DONE]":
                     done = True
                 elif line.startswith("data: "):

@@ -19,6 +19,7 @@ import httpx
 
 from scripts import cluster
 from scripts.common import CACHE, CHART, CommandError, UserError, run
+from scripts.load import lines
 
 #: values/cpu.yaml is what a user would write; these only let this machine reach the Service on the published port.
 #: A NodePort shows all of vLLM's paths, so the chart refuses one unless the check is switched off.
@@ -216,7 +217,7 @@ def stream_answer(model: str, question: str, max_tokens: int = 64) -> Iterator[s
         with httpx.stream("POST", f"{base_url()}/v1/chat/completions", json=body, timeout=120) as response:
             if response.status_code != 200:
                 raise UserError(f"vLLM answered {response.status_code}: {response.read().decode()[:500]}")
-            for line in response.iter_lines():
+            for line in lines(response):
                 if line == "data: [DONE]":
                     return
                 if line.startswith("data: "):

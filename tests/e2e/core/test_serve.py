@@ -14,6 +14,7 @@ from kubernetes.client.exceptions import ApiException
 from scripts import model_memory
 from scripts.common import ROOT
 from scripts.demo import MODEL
+from scripts.load import lines
 from scripts.release import Release
 
 MODELS = ROOT / "tests" / "commands" / "models.yaml"  # whose configs are worked by hand there
@@ -48,7 +49,7 @@ def test_a_chat_completion_knows_the_capital_of_france(api: httpx.Client) -> Non
 def test_a_streamed_completion_arrives_in_pieces_and_ends_in_done(api: httpx.Client) -> None:
     with api.stream("POST", "/v1/chat/completions", json=FRANCE | {"stream": True}) as response:
         assert response.status_code == 200
-        events = [line.removeprefix("data: ") for line in response.iter_lines() if line]
+        events = [line.removeprefix("data: ") for line in lines(response) if line]
     assert events[-1] == "[DONE]"
     pieces = [json.loads(event)["choices"][0]["delta"].get("content") for event in events[:-1]]
     assert len([piece for piece in pieces if piece]) > 1

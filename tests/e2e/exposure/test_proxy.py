@@ -17,7 +17,7 @@ from e2e.ends import Ends
 from scripts import addons, cluster
 from scripts.common import run
 from scripts.demo import MODEL
-from scripts.load import MODES, Load, Stream, under_load
+from scripts.load import MODES, Load, Stream, lines, under_load
 from scripts.release import Release
 
 INGRESS, GATEWAY = "llm.example.com", "gateway.example.com"
@@ -144,7 +144,7 @@ def _arrivals(url: str, host: str, max_tokens: int) -> list[float]:
     with httpx.stream("POST", path, json=body, headers=_headers(host), timeout=180) as response:
         if response.status_code != 200:
             raise ValueError(f"status {response.status_code}: {response.read().decode()[:200]}")
-        for line in response.iter_lines():
+        for line in lines(response):
             if line.startswith("data: {"):
                 arrivals.append(time.monotonic() - asked)
             end = line or end
