@@ -1,4 +1,4 @@
-"""files/sitecustomize.py: the error that ends a server stands where `kubectl describe` shows it."""
+"""files/sitecustomize.py: `kubectl describe` shows the error that ends a server; how the engine's processes end."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import multiprocessing.process
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -122,3 +123,33 @@ def test_a_stop_ends_the_first_process_while_it_imports_what_catches_any_excepti
     finally:
         signal.signal(signal.SIGTERM, before)
     assert ended == ([143] if process == 1 else [])
+
+
+ENGINE = """
+import atexit, multiprocessing, sys
+
+class Module:
+    def __del__(self):
+        print("taken apart", flush=True)
+
+def work():
+    multiprocessing.module = Module()
+    atexit.register(print, "goodbye", flush=True)
+    sys.exit(7)
+
+if __name__ == "__main__":
+    child = multiprocessing.get_context("spawn").Process(target=work)
+    child.start()
+    child.join()
+    sys.exit(child.exitcode)
+"""
+
+
+@pytest.mark.parametrize(("path", "said"), [("", "goodbye taken apart"), (str(helm.CHART / "files"), "goodbye")])
+def test_a_process_of_the_engine_ends_with_its_code_and_isnt_taken_apart(tmp_path: Path, path: str, said: str) -> None:
+    script = tmp_path / "engine.py"
+    script.write_text(ENGINE, encoding="utf-8")
+    ended = subprocess.run(
+        [sys.executable, script], env={"PYTHONPATH": path}, check=False, capture_output=True, text=True
+    )
+    assert (ended.stdout.split(), ended.returncode, ended.stderr) == (said.split(), 7, "")
