@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import multiprocessing.process
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -78,6 +79,17 @@ def test_the_model_is_named(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None
 def test_an_error_that_ends_nothing_is_not_kept(kept: Kept) -> None:
     _log("Invocation of add_lora method failed", ValueError("rank too high"))
     assert kept() == ""
+
+
+def test_an_engine_that_lost_a_worker_says_so_and_ends(
+    module: ModuleType, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: queue.Queue[int] = queue.Queue()
+    monkeypatch.setattr(os, "_exit", ended.put)
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    logging.getLogger("vllm").error("Worker proc %s died unexpectedly (exit code: %s)", "VllmWorker-0", None)
+    assert kept() == "RuntimeError: Worker proc VllmWorker-0 died unexpectedly (exit code: None)"
+    assert ended.get(timeout=10) == 1
 
 
 def test_a_stop_is_no_error(module: ModuleType, kept: Kept) -> None:

@@ -11,9 +11,12 @@ import multiprocessing.process as processes
 import os
 import signal
 import sys
+import threading
 
 TERMINATION_LOG = "/dev/termination-log"
 FATAL = ("failed to start", "fatal error")  # words with which vLLM logs the exception that ends a process
+LOST = "died unexpectedly"  # those with which an engine logs that a worker of its was killed, as where memory is short
+PATIENCE = 30  # seconds that it then has to end by itself; while it starts, it would wait for that worker for ever
 LIMIT = 1000  # characters of one error; a message may have 4096 bytes in all
 
 
@@ -41,12 +44,17 @@ def keep(error):
 
 
 def watch_log(make=logging.getLogRecordFactory()):
-    """An engine's process logs the error that ends it, and the API server then dies of another."""
+    """An engine's process logs the error that ends it, or should, and the API server then dies of another."""
 
     def record(*arguments, **options):
         made = make(*arguments, **options)
         if any(words in str(made.msg) for words in FATAL) and made.exc_info and made.exc_info[1]:
             keep(made.exc_info[1])
+        elif LOST in str(made.msg):
+            keep(RuntimeError(made.getMessage()))
+            end = threading.Timer(PATIENCE, os._exit, [1])
+            end.daemon = True
+            end.start()
         return made
 
     logging.setLogRecordFactory(record)
