@@ -78,8 +78,8 @@ def test_its_numbers_are_those_that_were_measured() -> None:
             assert sent > 0
             assert words.format(sent) in text, (page, sent)
         engine = next(row for row in table("Faults") if row[0].startswith("engine process killed"))
-        assert engine[1] in text
-        assert engine[2] in text
+        assert engine[3] in text
+        assert engine[4] in text
         groups = table("Groups of several nodes")
         assert groups[0][2] in text
         again = sorted(int(row[1].split()[0]) for row in groups[1:])
