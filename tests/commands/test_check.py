@@ -76,7 +76,8 @@ FINDINGS = {
         "extraObjects — an object in it has no metadata.name that is a text — write its metadata.name, in quotation"
     ],
     'commonLabels: {team: "two words"}': ["commonLabels.team — two words is no value of a label"],
-    "engine: {envFrom: [{configMapRef: {}}]}": ["engine.envFrom.0.configMapRef — names no ConfigMap ("],
+    "engine: {envFrom: [{configMapRef: {}}]}": ["engine.envFrom.0.configMapRef.name — is missing — write engine."],
+    "extraVolumes: {data: {configMap: {}}}": ["extraVolumes.data.configMap — names no ConfigMap ("],
     "extraObjects: {a: {apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {}}}": [
         "'containers' is a required property",
         "not looked at: whether every name leads somewhere",
@@ -121,9 +122,10 @@ extraVolumes:
   host: {hostPath: {path: /}}
   other: {hostPath: {path: /srv}}
   unused: {emptyDir: {}}
+  data: {configMap: {}}
+  keys: {secret: {}}
 engine:
   env: {LEVEL: debug}
-  envFrom: [{configMapRef: {}}, {secretRef: {}}]
   extraArgs: [--not-a-flag, --nor-this=1, --max-num-seq=8]
 podSpec:
   enableServiceLinks: true
@@ -149,8 +151,6 @@ replicas: 2
 PARTS = {
     "commonLabels.owner",
     "commonLabels.team",
-    "engine.envFrom.0",
-    "engine.envFrom.1",
     "engine.extraArgs.0",
     "engine.extraArgs.1",
     "engine.extraArgs.2",
@@ -159,7 +159,9 @@ PARTS = {
     "extraObjects.second.data",
     "extraObjects.third.spec",
     "extraObjects.fifth.spec",
+    "extraVolumes.data.configMap",
     "extraVolumes.host.hostPath",
+    "extraVolumes.keys.secret",
     "extraVolumes.other.hostPath",
     "extraVolumes.unused.emptyDir",
     "podLabels.kind",
