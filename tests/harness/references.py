@@ -171,7 +171,8 @@ def _backends(manifest: Manifest) -> Iterator[tuple[tuple[Step, ...], str, str, 
 
 def _ports(kind: str, name: str, objects: Objects) -> set[str | int]:
     """Return the names and numbers of the ports of a Service of this render."""
-    return {port[key] for port in objects.one(kind, name).at("spec", "ports") for key in ("name", "port")}
+    given = objects.one(kind, name).body.get("spec", {}).get("ports", [])
+    return {port.get(key) for port in given for key in ("name", "port")}
 
 
 def _pod(pod: Pod, known: set[tuple[str, str]]) -> Iterator[Finding]:
