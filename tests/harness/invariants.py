@@ -148,14 +148,15 @@ def numbers(subject: Subject) -> list[Finding]:
     given = json.dumps(subject.values)
     found = []
     for manifest in subject.objects():
-        for path, leaf in _leaves(manifest.body):
+        for path, leaf in leaves(manifest.body):
             lost = _LOST.findall(leaf) if isinstance(leaf, str) else []
             if any(number not in given for number in lost) or (isinstance(leaf, float) and leaf.is_integer()):
                 found.append(Finding(manifest, path, f"a number has lost its form: {lost[0] if lost else leaf}"))
     return found
 
 
-def _leaves(value: Any) -> Iterator[tuple[tuple[Step, ...], Any]]:
+def leaves(value: Any) -> Iterator[tuple[tuple[Step, ...], Any]]:
+    """Every value in an object that is no map and no list, with the path to it."""
     return ((path, inner) for path, inner in nodes(value) if not isinstance(inner, dict | list))
 
 
@@ -198,7 +199,7 @@ def the_same_again(subject: Subject) -> list[Finding]:
     if not found:
         for one, other in zip(once, again, strict=True):
             if one.body != other.body:
-                before, after = dict(_leaves(one.body)), dict(_leaves(other.body))
+                before, after = dict(leaves(one.body)), dict(leaves(other.body))
                 path = next((path for path in before if before[path] != after.get(path)), ())
                 found.append(Finding(one, path, "differs between two renders"))
     return found
