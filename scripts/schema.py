@@ -39,6 +39,9 @@ QUANTITY = r"(write an amount, as 500m, 4 or 16Gi)^|^[-+]?(\d+\.?\d*|\.\d+)([num
 OVERLAID = {"VolumeMount": "name", "TopologySpreadConstraint": "maxSkew"}
 OVERLAID |= dict.fromkeys(("HTTPGetAction", "TCPSocketAction", "GRPCAction"), "port")
 
+#: Fields that an API server wants, though the API's definition does not say so.
+NEEDED = dict.fromkeys(("ConfigMapEnvSource", "SecretEnvSource", "ConfigMapKeySelector", "SecretKeySelector"), "name")
+
 #: Fields of a type that an API server refuses where the chart writes it: those of a running pod, and all but these of a
 #: claim that is made for a pod.
 REFUSED = {"PodSpec": {"ephemeralContainers"}}
@@ -210,6 +213,10 @@ class KubernetesTypes:
             if key not in REFUSED.get(short, ()) and key in KEPT.get(short, (key,))
         }
         schema: Schema = self._clean({**node, "properties": fields} if fields else node)
+        if short in NEEDED:
+            wanted = NEEDED[short]
+            schema["properties"][wanted] = {"type": "string", "minLength": 1}
+            schema["required"] = [*schema.get("required", []), wanted]
         return schema
 
     def _clean(self, node: Any) -> Any:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 import pytest
 from harness import __main__ as command
 from harness import check, helm
+from harness.findings import Finding
+from harness.invariants import CHECKS, Subject
 from harness.refusals import Refusal, refusals
 
 
@@ -76,7 +79,8 @@ FINDINGS = {
         "extraObjects — an object in it has no metadata.name that is a text — write its metadata.name, in quotation"
     ],
     'commonLabels: {team: "two words"}': ["commonLabels.team — two words is no value of a label"],
-    "engine: {envFrom: [{configMapRef: {}}]}": ["engine.envFrom.0.configMapRef — names no ConfigMap ("],
+    "engine: {envFrom: [{configMapRef: {}}]}": ["engine.envFrom.0.configMapRef.name — is missing — write engine."],
+    "extraVolumes: {data: {configMap: {}}}": ["extraVolumes.data.configMap — names no ConfigMap ("],
     "extraObjects: {a: {apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {}}}": [
         "'containers' is a required property",
         "not looked at: whether every name leads somewhere",
@@ -86,6 +90,52 @@ FINDINGS = {
         "extraObjects.a — is only in one of two renders"
     ],
     "extraObjects: {a: {apiVersion: v1, kind: Secret, metadata: {name: '{{ fail }}'}}}": ["extraObjects — "],
+    # objects of a user's own that are none
+    "extraObjects: {a: just a text}": ["extraObjects.a — is a string, not an object — write an object"],
+    "extraObjects: {a: null}": ["extraObjects.a — is null, not an object"],
+    "extraObjects: [{apiVersion: v1, kind: Pod, metadata: {name: a}}]": ["extraObjects.0 — "],
+    "extraObjects: {a: {apiVersion: v1, metadata: {name: a}}}": ["extraObjects.a.kind — is missing"],
+    "extraObjects: {a: {apiVersion: v1, kind: '', metadata: {name: a}}}": [
+        "extraObjects — an object in it has no kind that is a text"
+    ],
+    "extraObjects: {a: {apiVersion: v1, kind: Pod, metadata: null}}": [
+        "extraObjects — an object in it has no metadata.name that is a text"
+    ],
+    "extraObjects: {a: {apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Pod}]}}": [
+        "extraObjects.a.metadata — is missing"
+    ],
+    """extraObjects: {a: {apiVersion: v1, kind: Secret, metadata: {name: 'b{{ "\\n  name\\x3a c" }}'}}}""": [
+        "YAML parse error in what Helm writes: key given twice: name — look for a text that breaks YAML"
+    ],
+    "extraObjects: {a: {apiVersion: v1, kind: Pod, metadata: {name: a}}}": [
+        "extraObjects.a — 'spec' is a required property (Pod/a)",
+        'not looked at: whether pods meet the Pod Security Standard "restricted", of a Pod in extraObjects',
+    ],
+    "extraObjects: {a: {apiVersion: v1, kind: Pod, metadata: {name: a}, spec: null}}": [
+        "'spec' is a required property"
+    ],
+    "extraObjects: {a: {apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [null]}}}": [
+        "extraObjects.a.spec.containers.0 — null is no item of a list"
+    ],
+    "extraObjects: {a: {apiVersion: v1, kind: Service, metadata: {name: a}}}": ["'spec' is a required property"],
+    "extraObjects: {a: {apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {}}}": [
+        "extraObjects.a.spec — 'template' is a required property (Deployment/a at spec)"
+    ],
+    "extraObjects: {a: {apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {template: {}}}}": [
+        "extraObjects.a.spec.template — 'spec' is a required property (Deployment/a at spec.template)"
+    ],
+    "extraObjects: {a: {apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: a}, spec: null}}": [
+        "'spec' is a required property"
+    ],
+    "extraObjects: {a: {apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: a}, "
+    "spec: {defaultBackend: {service: {name: test}}}}}": [
+        "extraObjects.a.spec.defaultBackend.service — 'port' is a required property"
+    ],
+    "extraObjects: {a: {apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: a}, "
+    "spec: {rules: [{backendRefs: [{}]}]}}}": ["extraObjects.a.spec.rules.0.backendRefs.0 — 'name' is a required"],
+    "extraObjects: {a: {apiVersion: v1, kind: ConfigMap, metadata: {name: a, labels: [b]}}}": [
+        "['b'] is not of type 'object', 'null' (ConfigMap/a at metadata.labels)"
+    ],
 }
 
 
@@ -121,9 +171,10 @@ extraVolumes:
   host: {hostPath: {path: /}}
   other: {hostPath: {path: /srv}}
   unused: {emptyDir: {}}
+  data: {configMap: {}}
+  keys: {secret: {}}
 engine:
   env: {LEVEL: debug}
-  envFrom: [{configMapRef: {}}, {secretRef: {}}]
   extraArgs: [--not-a-flag, --nor-this=1, --max-num-seq=8]
 podSpec:
   enableServiceLinks: true
@@ -149,8 +200,6 @@ replicas: 2
 PARTS = {
     "commonLabels.owner",
     "commonLabels.team",
-    "engine.envFrom.0",
-    "engine.envFrom.1",
     "engine.extraArgs.0",
     "engine.extraArgs.1",
     "engine.extraArgs.2",
@@ -159,7 +208,9 @@ PARTS = {
     "extraObjects.second.data",
     "extraObjects.third.spec",
     "extraObjects.fifth.spec",
+    "extraVolumes.data.configMap",
     "extraVolumes.host.hostPath",
+    "extraVolumes.keys.secret",
     "extraVolumes.other.hostPath",
     "extraVolumes.unused.emptyDir",
     "podLabels.kind",
@@ -201,6 +252,12 @@ ingress:
   kind: Ingress
   metadata: {name: e}
   spec: {defaultBackend: {service: {name: test, port: {name: http}}}, tls: [{hosts: [e.example.com]}]}
+lists:
+  apiVersion: v1
+  kind: ConfigMap
+  metadata: {name: g, labels: null}
+  data: {a.yaml: "groups: [a]", b.yaml: "groups: [{rules: [{}]}]", c.yaml: "rules: 3", d.json: '{"panels": [1]}'}
+nothing: {apiVersion: v1, kind: ConfigMap, metadata: {name: h}, data: null}
 redirect:
   apiVersion: gateway.networking.k8s.io/v1
   kind: HTTPRoute
@@ -219,10 +276,31 @@ def test_an_object_of_a_kind_that_nobody_knows_is_left_out_and_named(
     values: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sealed = "{apiVersion: bitnami.com/v1alpha1, kind: SealedSecret, metadata: {name: s}, spec: {}}"
-    values.write_text(f"extraObjects: {{s: {sealed}}}", encoding="utf-8")
+    # neither is a kind that has the name of one, nor one that is no name of a file
+    other = "{apiVersion: example.com/v1, kind: Deployment, metadata: {name: d}, spec: text}"
+    odd = f"{{apiVersion: v1, kind: ../{'x' * 300}, metadata: {{name: o}}, spec: {{scaleTargetRef: text}}}}"
+    values.write_text(f"extraObjects: {{s: {sealed}, d: {other}, o: {odd}}}", encoding="utf-8")
     code, output = told(capsys, "-f", str(values))
-    assert "not looked at: SealedSecret/s" in output
+    for words in ("SealedSecret/s", "Deployment/d", f"../{'x' * 300}/o"):
+        assert f"not looked at: {words}: nothing is known of its kind here" in output
     assert code == 0
+
+
+def test_an_object_that_a_check_breaks_on_is_told_and_the_others_are_looked_at(
+    values: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(subject: Subject) -> list[Finding]:
+        return [Finding(item, (), item.body["spec"]["gone"]) for item in subject.objects().of("NetworkPolicy")]
+
+    monkeypatch.setitem(CHECKS, "names", replace(CHECKS["names"], findings=broken))
+    values.write_text(f"extraObjects:{OWN}".replace("\n", "\n  "), encoding="utf-8")
+    code, output = told(capsys, "-f", str(values))
+    assert output.startswith("✗ 1 thing is wrong")
+    assert (
+        "extraObjects — whether every name and label is one that Kubernetes takes can't be told of a NetworkPolicy"
+        in output
+    )
+    assert code == 1
 
 
 def test_a_terminal_gets_colours_unless_it_asks_for_none(values: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from harness import go_yaml
+from harness import go_yaml, helm
 from harness.helm import CHART
 from harness.vllm_arguments import DATA, Flag, parser
 
@@ -126,3 +126,32 @@ def test_the_generator_stops_at_a_type_that_it_does_not_know() -> None:
 )
 def test_a_description_is_the_first_sentence_of_the_help(text: str, sentence: str) -> None:
     assert generator.summary(text) == sentence
+
+
+#: A value of each type that a flag takes, as `--set` and as a file give it; `--set` makes a text of a fraction.
+GIVEN: dict[str, tuple[str, Any]] = {
+    "max-num-seqs": ("8", 8),
+    "max-num-batched-tokens": ("1048576", 1048576),
+    "seed": ("9007199254740991", 9007199254740991),
+    "gpu-memory-utilization": ("0.85", 0.85),
+    "max-model-len": ("32k", "32k"),
+    "enforce-eager": ("true", True),
+    "enable-prefix-caching": ("false", False),
+    "disable-log-stats": ("null", None),
+    "dtype": ("bfloat16", "bfloat16"),
+    "cudagraph-capture-sizes": ("{1,2,1048576}", [1, 2, 1048576]),
+    "middleware": ("{a.b,c.d}", ["a.b", "c.d"]),
+    "allowed-origins": ("{https://a.example}", ["https://a.example"]),
+    "device-ids": (r"0\,1", "0,1"),
+}
+
+
+@pytest.mark.every_helm
+def test_a_flag_that_set_gives_renders_like_one_of_a_file() -> None:
+    words = [word for name, (text, _) in GIVEN.items() for word in ("--set", f"engine.args.{name}={text}")]
+    words += ["--set", "engine.args.speculative-config.num_speculative_tokens=1048576"]
+    words += ["--set", "engine.args.speculative-config.disable_padded_drafter_batch=true"]
+    args = {name: value for name, (_, value) in GIVEN.items()}
+    args["speculative-config"] = {"num_speculative_tokens": 1048576, "disable_padded_drafter_batch": True}
+    below = {"engine": {"args": {"disable-log-stats": True}}}  # which null takes away
+    assert helm.render(below, options=words).text == helm.render({"engine": {"args": args}}).text

@@ -193,3 +193,14 @@ def test_a_key_of_another_chart_is_refused_with_the_key_to_write(refuse: Refuse)
     assert {path[:-1] for path in expected} == {path for path, _ in HINTS}
     complaints = refuse(tree((path, 1) for path in expected))
     assert not [path for path, hint in expected.items() if hint not in complaints.about(path)]
+
+
+def test_a_source_of_environment_is_missed_its_name_as_an_api_server_does(refuse: Refuse) -> None:
+    sources = {"ONE": "secretKeyRef", "TWO": "configMapKeyRef"}
+    env = {name: {"valueFrom": {source: {"key": "k"}}} for name, source in sources.items()}
+    env_from: list[dict[str, Any]] = [{"secretRef": {"optional": True}}, {"configMapRef": {}}]
+    complaints = refuse({"engine": {"env": env, "envFrom": env_from}})
+    for name, source in sources.items():
+        assert complaints.misses(("engine", "env", name, "valueFrom", source, "name")), complaints.text
+    assert complaints.misses(("engine", "envFrom", 0, "secretRef", "name")), complaints.text
+    assert complaints.misses(("engine", "envFrom", 1, "configMapRef", "name")), complaints.text

@@ -13,11 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-import yaml
-
 from harness.findings import Finding
 from harness.helm import HelmError
-from harness.invariants import CHECKS, Subject
+from harness.invariants import CHECKS, UNTOLD, Subject
 from harness.objects import Step
 
 #: Keys and, in lists, numbers that lead to a part of values.
@@ -76,8 +74,9 @@ class _Question:
 class Blame:
     """Answers for the findings that checks have about one subject."""
 
-    def __init__(self, subject: Subject, findings: Collection[Found]) -> None:
-        self._subject, self._every = subject, list(findings)
+    def __init__(self, subject: Subject, findings: Collection[Found], left_out: Mapping[str, frozenset[str]]) -> None:
+        """Take the findings, and the kinds that each check had to leave out for them, as `Check.of` gives them."""
+        self._subject, self._every, self._left_out = subject, list(findings), left_out
         self._known: dict[frozenset[ValuesPath], tuple[set[Found], bool]] = {}
 
     def paths(self) -> dict[Found, ValuesPath]:
@@ -133,7 +132,7 @@ class Blame:
             yield question, given, [lost[question] for lost in gone[: len(given)]]
 
     def _render(self, removed: Mapping[_Question, set[ValuesPath]]) -> None:
-        with contextlib.suppress(HelmError, yaml.YAMLError):
+        with contextlib.suppress(HelmError):
             self._subject_without(set().union(*removed.values())).render()
 
     def _subject_without(self, removed: Collection[ValuesPath]) -> Subject:
@@ -162,8 +161,11 @@ class Blame:
         refused = False
         for check in dict.fromkeys(one.check for one in self._every):
             try:
-                left = {Found.of(check, finding) for finding in CHECKS[check].findings(subject)}
-            except (HelmError, yaml.YAMLError, LookupError, TypeError, AttributeError, ValueError):
+                findings, kinds = CHECKS[check].of(subject)
+                left = {Found.of(check, finding) for finding in findings}
+            except (HelmError, *UNTOLD):
+                kinds, left = frozenset("?"), set()
+            if not kinds <= self._left_out[check]:
                 refused = True
                 continue
             gone |= {one for one in self._every if one.check == check} - left

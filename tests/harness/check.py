@@ -15,7 +15,7 @@ from harness import go_yaml, helm, kubernetes_api, vllm_arguments
 from harness.blame import Blame, Found, ValuesPath, plain
 from harness.findings import Finding
 from harness.helm import HelmError
-from harness.invariants import CHECKS, Subject
+from harness.invariants import CHECKS, UNTOLD, Subject
 from harness.refusals import Refusal, refusals
 
 #: Largest values file in bytes: a release with its values is one Secret, and that holds one MiB.
@@ -94,10 +94,6 @@ def check(
         found = tuple(_refused(error, subject, chart))
         unseen = ("what the values would make, as Helm refuses them",)
         return Report(found, _BEFORE, unseen, version, error.command)
-    except yaml.YAMLError as error:
-        raise CannotCheckError(
-            f"What these values make is no YAML ({_first_line(error)}): look for texts with line ends and colons."
-        ) from None
     complaints, left_out = _complaints(subject)
     checks = _BEFORE | {name: item.says for name, item in CHECKS.items()}
     return Report(complaints, checks, left_out, version, rendered.command)
@@ -132,7 +128,7 @@ def _read(file: Path) -> None:
         line = raw[: error.start].count(b"\n") + 1
         raise CannotCheckError(f"{file}, line {line}, is not UTF-8: save it as plain UTF-8.") from None
     except go_yaml.DuplicateKeyError as error:
-        raise CannotCheckError(f"{file}{_line(error)}: {_first_line(error)}: leave one of them out.") from None
+        raise CannotCheckError(f"{file}{_line(error)}: {go_yaml.problem(error)}: leave one of them out.") from None
     except yaml.YAMLError as error:
         raise CannotCheckError(_malformed(file, raw, error)) from None
     if values is None:
@@ -147,10 +143,6 @@ def _line(error: yaml.YAMLError) -> str:
     return f", line {mark.line + 1}" if mark else ""
 
 
-def _first_line(error: yaml.YAMLError) -> str:
-    return str(getattr(error, "problem", None) or str(error).splitlines()[0])
-
-
 def _malformed(file: Path, raw: bytes, error: yaml.YAMLError) -> str:
     """Say why a file is no YAML, where it is for a reason that people meet often."""
     mark = getattr(error, "problem_mark", None)
@@ -163,7 +155,7 @@ def _malformed(file: Path, raw: bytes, error: yaml.YAMLError) -> str:
         return f"{place}: a second document begins, and a values file is one: take out the line ---."
     if "{{" in line:
         return f"{place}, begins a value with braces, and a values file is no template: put it in quotation marks."
-    return f"{place}, is no YAML ({_first_line(error)}): look at this line and the one above."
+    return f"{place}, is no YAML ({go_yaml.problem(error)}): look at this line and the one above."
 
 
 def _chart(chart: Path | None) -> Path:
@@ -255,32 +247,41 @@ def _complaints(subject: Subject) -> tuple[tuple[Complaint, ...], tuple[str, ...
     known = replace(subject, unknown=frozenset(manifest.kind for manifest in strangers))
     found: dict[str, Sequence[Finding]] = {}
     unseen: list[str] = []
+    untold: list[Complaint] = []
+    left_out: dict[str, frozenset[str]] = {}
     for name, item in CHECKS.items():
         try:
-            found[name] = item.findings(known)
-        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            found[name], left_out[name] = item.of(known)
+            for kind in sorted(left_out[name]):
+                if any(finding.manifest.kind == kind for finding in found["kubernetes"]):  # which says what they lack
+                    unseen.append(f"whether {item.says}, of a {kind} in extraObjects")
+                else:
+                    wrong = f"whether {item.says} can't be told of a {kind} in it"
+                    untold.append(
+                        Complaint(name, "extraObjects", wrong, f"write what `kubectl explain {kind.lower()}` wants")
+                    )
+        except UNTOLD as error:
             if any(found.values()):  # which says already what is wrong with the object
                 unseen.append(f"whether {item.says}")
                 continue
             raise CannotCheckError(
                 f"Whether {item.says} can't be told ({type(error).__name__}: {error}): look for a part of an object "
-                "that lacks what Kubernetes wants of it, in extraObjects and podSpec."
+                "that lacks what Kubernetes wants of it, in podSpec."
             ) from None
     unseen += [f"{manifest}: nothing is known of its kind here" for manifest in strangers]
-    causes = Blame(known, {Found.of(name, finding) for name, every in found.items() for finding in every}).paths()
+    findings = {Found.of(name, finding) for name, every in found.items() for finding in every}
+    causes = Blame(known, findings, left_out).paths()
     told = [complaint for name, every in found.items() for complaint in _told(name, every, causes)]
-    return tuple(dict.fromkeys(told)), tuple(unseen)
+    return tuple(dict.fromkeys([*told, *untold])), tuple(unseen)
 
 
 def _lacks(body: Any) -> str:
     """Return what an object must have to be one, and has not."""
-    if not isinstance(body, dict):
-        return "kind"
-    for key in ("apiVersion", "kind"):
-        if not isinstance(body.get(key), str):
-            return key
-    metadata = body.get("metadata")
-    return "" if isinstance(metadata, dict) and isinstance(metadata.get("name"), str) else "metadata.name"
+    fields = body if isinstance(body, dict) else {}
+    metadata = fields.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    needed = {"kind": fields.get("kind"), "apiVersion": fields.get("apiVersion"), "metadata.name": name}
+    return next((field for field, text in needed.items() if not (text and isinstance(text, str))), "")
 
 
 def _told(name: str, findings: Sequence[Finding], paths: Mapping[Found, ValuesPath]) -> Iterator[Complaint]:

@@ -24,8 +24,8 @@ Schema = dict[str, Any]
 @functools.cache
 def schemas(kind: str) -> dict[str, Schema]:
     """Return the schema of each served version by apiVersion; nothing for a kind that is not there."""
-    file = FOLDER / f"{kind}.json"
-    if not file.exists():
+    file = next((file for file in FOLDER.glob("*.json") if file.stem == kind), None)
+    if file is None:
         return {}
     versions = json.loads(file.read_text(encoding="utf-8"))
     return {api_version: strict(schema) for api_version, schema in versions.items()}

@@ -91,6 +91,11 @@ def depth(text: str) -> int:
     return deepest
 
 
+def problem(error: yaml.YAMLError) -> str:
+    """Return in a line what is wrong with a text."""
+    return str(getattr(error, "problem", None) or str(error).splitlines()[0])
+
+
 def load(text: str) -> Any:
     """Return the one document in the text; raises yaml.YAMLError where it is malformed or gives a key twice."""
     return yaml.load(text, Loader=_Loader)  # noqa: S506 (a safe loader)

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from harness import go_yaml
 from harness.objects import Objects
 
@@ -144,7 +146,7 @@ def render(
 ) -> Rendered:
     """Return a chart, ours unless another is named, rendered offline; at most one of the values is a map.
 
-    Raises HelmError where Helm refuses or warns, FileNotFoundError where the chart is not there.
+    Raises HelmError where Helm refuses, warns or writes no strict YAML, FileNotFoundError where the chart is not there.
     """
     chart = _named(chart)
     files = [path for path in values if isinstance(path, Path)]
@@ -168,8 +170,11 @@ def render(
 @functools.lru_cache(maxsize=512)
 def _render(arguments: tuple[str, ...], stdin: str, key: str) -> Rendered:
     """One render for each content of what Helm reads, which is in the key."""
-    text = _kept(arguments, stdin, key)
-    return Rendered(text, Objects.parse(text), _shown(arguments, stdin))
+    text, command = _kept(arguments, stdin, key), _shown(arguments, stdin)
+    try:
+        return Rendered(text, Objects.parse(text), command)
+    except yaml.YAMLError as error:
+        raise HelmError(f"Error: YAML parse error in what Helm writes: {go_yaml.problem(error)}", command) from None
 
 
 def _kept(arguments: tuple[str, ...], stdin: str, key: str, ask: Callable[[], str] | None = None) -> str:

@@ -6,6 +6,7 @@ What only the chart's author can break is stated in tests/render/test_invariants
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Any
 from harness import helm, kubernetes_api, names, pod_security, promql, references, vllm_arguments
 from harness.findings import Finding
 from harness.helm import Rendered
-from harness.objects import Container, Objects, Step, containers, pods
+from harness.objects import Container, Objects, Step, containers, nodes, pods
 
 #: Release names as long as Helm takes them, one plain and one that no Service may have.
 LONG_NAME = "release" + "-name" * 9 + "s"
@@ -52,7 +53,8 @@ class Subject:
     def objects(self, *options: str, release: str = "") -> Objects:
         """Return the objects of a render that can be looked at."""
         every = self.render(*options, release=release).objects
-        return Objects(item for item in every if item.of_chart or item.kind not in self.unknown)
+        known = (item for item in every if item.of_chart or item.kind not in self.unknown)
+        return Objects(item if item.of_chart else item.without_nulls() for item in known)
 
     @property
     def vllm(self) -> str:
@@ -64,6 +66,10 @@ class Subject:
         return replace(self, values=values, layers=(values,), options=())
 
 
+#: What a check raises where an object lacks what it looks for.
+UNTOLD = (LookupError, TypeError, AttributeError, ValueError)
+
+
 @dataclass(frozen=True)
 class Check:
     """One statement about any values: what it says, what finds its breaches, and what to do about one."""
@@ -71,6 +77,17 @@ class Check:
     says: str
     findings: Callable[[Subject], Sequence[Finding]]
     instead: Callable[[Finding], str]
+
+    def of(self, subject: Subject) -> tuple[Sequence[Finding], frozenset[str]]:
+        """Return the findings, and of which kinds the user's own objects were left out, as they lack what it looks for.
+
+        Raises one of UNTOLD where the chart's own lack it.
+        """
+        own = frozenset(item.kind for item in subject.objects() if not item.of_chart)
+        for kinds in (frozenset(), *(frozenset([kind]) for kind in sorted(own))):
+            with contextlib.suppress(*UNTOLD):
+                return self.findings(replace(subject, unknown=subject.unknown | kinds)), kinds
+        return self.findings(replace(subject, unknown=subject.unknown | own)), own
 
 
 def servers(objects: Objects) -> Iterator[Container]:
@@ -131,20 +148,16 @@ def numbers(subject: Subject) -> list[Finding]:
     given = json.dumps(subject.values)
     found = []
     for manifest in subject.objects():
-        for path, leaf in _leaves(manifest.body):
+        for path, leaf in leaves(manifest.body):
             lost = _LOST.findall(leaf) if isinstance(leaf, str) else []
             if any(number not in given for number in lost) or (isinstance(leaf, float) and leaf.is_integer()):
                 found.append(Finding(manifest, path, f"a number has lost its form: {lost[0] if lost else leaf}"))
     return found
 
 
-def _leaves(value: Any, path: tuple[Step, ...] = ()) -> Iterator[tuple[tuple[Step, ...], Any]]:
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
-    if items is None:
-        yield path, value
-        return
-    for step, inner in items:
-        yield from _leaves(inner, (*path, step))
+def leaves(value: Any) -> Iterator[tuple[tuple[Step, ...], Any]]:
+    """Every value in an object that is no map and no list, with the path to it."""
+    return ((path, inner) for path, inner in nodes(value) if not isinstance(inner, dict | list))
 
 
 def start_and_stop(subject: Subject) -> list[Finding]:
@@ -186,7 +199,7 @@ def the_same_again(subject: Subject) -> list[Finding]:
     if not found:
         for one, other in zip(once, again, strict=True):
             if one.body != other.body:
-                before, after = dict(_leaves(one.body)), dict(_leaves(other.body))
+                before, after = dict(leaves(one.body)), dict(leaves(other.body))
                 path = next((path for path in before if before[path] != after.get(path)), ())
                 found.append(Finding(one, path, "differs between two renders"))
     return found

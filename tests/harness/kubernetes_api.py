@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import jsonschema
@@ -19,10 +20,14 @@ from referencing import Registry, Resource
 
 from harness import custom_resources
 from harness.findings import Finding
-from harness.objects import Manifest, Objects
+from harness.objects import Manifest, Objects, nodes
 
 #: The oldest and the newest Kubernetes minor that the chart supports.
 SUPPORTED = ("1.31", "1.37")
+
+#: What an API server wants of a type, though the type's definition does not say so.
+_WANTED = dict.fromkeys(["Pod", "PodTemplateSpec", "Job", "CronJob", "Service", "Ingress"], "spec")
+_WANTED |= {"PersistentVolumeClaim": "spec", "HorizontalPodAutoscaler": "spec", "IngressServiceBackend": "port"}
 
 _SCHEMAS = "kubernetes-json-schema"
 _OBJECT_META = "https://kubernetes.io/api/_definitions.json#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
@@ -39,6 +44,9 @@ def findings(objects: Objects, minor: str) -> list[Finding]:
         for error in _validator(manifest, minor).iter_errors(manifest.body):
             for leaf in _leaves(error):
                 found.append(Finding(manifest, tuple(leaf.absolute_path), f"{leaf.message} (Kubernetes {minor})"))
+        for path, inner in nodes(manifest.body):
+            if inner is None and isinstance(path[-1], int):
+                found.append(Finding(manifest, path, f"null is no item of a list (Kubernetes {minor})"))
     return found
 
 
@@ -74,19 +82,38 @@ def _cached_validator(kind: str, api_version: str, minor: str) -> Validator:
         return custom_resources.Validator(schema, registry=_definitions(minor))
     group, _, version = api_version.rpartition("/")
     name = "-".join(part for part in (kind.lower(), group.split(".")[0], version) if part)
-    try:
-        schema = _read(minor, f"{name}.json")
-    except FileNotFoundError:
-        raise UnknownKindError(f"Kubernetes {minor} has no {api_version} {kind}") from None
+    if f"{name}.json" not in _files(minor):
+        raise UnknownKindError(f"Kubernetes {minor} has no {api_version} {kind}")
+    schema = _wanting(kind, _read(minor, f"{name}.json"))
     registry: Registry[Any] = Resource.from_contents(schema) @ _definitions(minor)
     return jsonschema.Draft202012Validator(schema, registry=registry)
 
 
 @functools.cache
 def _definitions(minor: str) -> Registry[Any]:
-    return Resource.from_contents(_read(minor, "_definitions.json")) @ Registry()
+    contents = _read(minor, "_definitions.json")
+    types = contents["$defs"].items()
+    return (
+        Resource.from_contents(contents | {"$defs": {name: _wanting(name, schema) for name, schema in types}})
+        @ Registry()
+    )
+
+
+def _wanting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the definition of a type with what an API server wants of it, too."""
+    wanted = _WANTED.get(name.rpartition(".")[2])
+    return schema | {"required": [*schema.get("required", []), wanted]} if wanted else schema
+
+
+def _folder(minor: str) -> Traversable:
+    return resources.files("kubernetes_validate") / _SCHEMAS / f"v{minor}.0-local-strict"
+
+
+@functools.cache
+def _files(minor: str) -> set[str]:
+    """The names of definitions, among which one is looked for, as an object's kind may be no name of a file."""
+    return {file.name for file in _folder(minor).iterdir()}
 
 
 def _read(minor: str, name: str) -> Any:
-    folder = resources.files("kubernetes_validate") / _SCHEMAS / f"v{minor}.0-local-strict"
-    return json.loads((folder / name).read_text(encoding="utf-8"))
+    return json.loads((_folder(minor) / name).read_text(encoding="utf-8"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness import go_yaml
@@ -56,6 +56,10 @@ class Manifest:
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
 
+    def without_nulls(self) -> Manifest:
+        """Return the object without keys that are null, which an API server takes for keys that are not there."""
+        return replace(self, body=_without_nulls(self.body))
+
     def at(self, *path: Step) -> Any:
         """Return the value at the path; a word picks a key of a map, or the list item with that name or mountPath.
 
@@ -89,6 +93,20 @@ def _descend(value: Any, step: Step) -> Any:
     if isinstance(value, dict | list):
         return value[step]  # type: ignore[index]
     raise KeyError(step)
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def nodes(value: Any, path: tuple[Step, ...] = ()) -> Iterator[tuple[tuple[Step, ...], Any]]:
+    """Everything in a map or list, at any depth, with the path to it."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, inner in items:
+        yield (*path, step), inner
+        yield from nodes(inner, (*path, step))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import promql_parser
 import yaml
@@ -158,15 +158,22 @@ def rule_groups(objects: Objects) -> Iterator[tuple[Manifest, tuple[Step, ...], 
     for manifest in objects.of("PrometheusRule"):
         yield manifest, ("spec", "groups"), manifest.at("spec", "groups")
     for manifest, path, content in _files(objects):
-        if isinstance(content.get("groups"), list):
-            yield manifest, path, content["groups"]
+        groups = content.get("groups")
+        if _maps(groups, "name") and all(_maps(group.get("rules", []), "expr") for group in groups):
+            yield manifest, path, groups
 
 
 def dashboards(objects: Objects) -> Iterator[tuple[Manifest, tuple[Step, ...], dict[str, Any]]]:
     """Every dashboard of Grafana: the object that holds it, the path, and the dashboard."""
     for manifest, path, content in _files(objects):
-        if isinstance(content.get("panels"), list):
+        panels = content.get("panels")
+        if _maps(panels, "title") and all(_maps(panel.get("targets", [])) for panel in panels):
             yield manifest, path, content
+
+
+def _maps(value: Any, *keys: str) -> TypeGuard[list[dict[str, Any]]]:
+    """Whether it is a list of maps with these keys; a file of something else may have a list of the same name."""
+    return isinstance(value, list) and all(isinstance(item, dict) and {*keys} <= item.keys() for item in value)
 
 
 def _files(objects: Objects) -> Iterator[tuple[Manifest, tuple[Step, ...], dict[str, Any]]]:
@@ -193,8 +200,8 @@ def rules(objects: Objects) -> Iterator[tuple[Expression, dict[str, Any]]]:
     for manifest, path, groups in rule_groups(objects):
         for group in groups:
             for rule in group.get("rules", []):
-                where = (*path, group["name"], rule.get("alert") or rule["record"])
-                yield Expression(manifest, where, rule["expr"]), rule
+                where = (*path, group["name"], rule.get("alert") or rule.get("record") or "rules")
+                yield Expression(manifest, where, str(rule["expr"])), rule
 
 
 def expressions(objects: Objects) -> Iterator[Expression]:
@@ -204,7 +211,8 @@ def expressions(objects: Objects) -> Iterator[Expression]:
     for manifest, path, dashboard in dashboards(objects):
         for panel in dashboard["panels"]:
             for target in panel.get("targets", []):
-                yield Expression(manifest, (*path, panel["title"]), without_variables(target["expr"]))
+                if "expr" in target:  # else it asks something else than Prometheus
+                    yield Expression(manifest, (*path, panel["title"]), without_variables(target["expr"]))
         for variable in dashboard.get("templating", {}).get("list", []):
             found = re.fullmatch(r"label_values\((.*), *\w+\)", str(variable.get("query", "")))
             if found:
@@ -214,9 +222,8 @@ def expressions(objects: Objects) -> Iterator[Expression]:
             if "query" in trigger["metadata"]:
                 yield Expression(manifest, ("spec", "triggers", index), trigger["metadata"]["query"])
     for manifest, path, content in _files(objects):
-        for rule in (rule for key in ("rules", "externalRules") for rule in content.get(key) or []):
-            if not isinstance(rule, dict) or "seriesQuery" not in rule:  # a user's file, with rules of something else
-                continue
+        lists = (content.get(key) for key in ("rules", "externalRules"))
+        for rule in (rule for items in lists if _maps(items, "seriesQuery", "metricsQuery") for rule in items):
             yield Expression(manifest, (*path, "seriesQuery"), rule["seriesQuery"])
             name = rule["seriesQuery"].partition("{")[0]
             filled = {"<<.Series>>": name, "<<.LabelMatchers>>": 'namespace="n"', "<<.GroupBy>>": "namespace, pod"}

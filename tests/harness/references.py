@@ -10,7 +10,7 @@ from harness.findings import Finding
 from harness.objects import Manifest, Objects, Pod, Step, pods
 
 #: Lists that Kubernetes takes for maps, with what makes an item's key.
-_POD_LISTS: dict[str, tuple[str, ...]] = {
+POD_LISTS: dict[str, tuple[str, ...]] = {
     "volumes": ("name",),
     "initContainers": ("name",),
     "containers": ("name",),
@@ -19,7 +19,7 @@ _POD_LISTS: dict[str, tuple[str, ...]] = {
     "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
     "hostAliases": ("ip",),
 }
-_CONTAINER_LISTS: dict[str, tuple[str, ...]] = {
+CONTAINER_LISTS: dict[str, tuple[str, ...]] = {
     "env": ("name",),
     "ports": ("containerPort", "protocol"),
     "volumeMounts": ("mountPath",),
@@ -171,7 +171,8 @@ def _backends(manifest: Manifest) -> Iterator[tuple[tuple[Step, ...], str, str, 
 
 def _ports(kind: str, name: str, objects: Objects) -> set[str | int]:
     """Return the names and numbers of the ports of a Service of this render."""
-    return {port[key] for port in objects.one(kind, name).at("spec", "ports") for key in ("name", "port")}
+    given = objects.one(kind, name).body.get("spec", {}).get("ports", [])
+    return {port.get(key) for port in given for key in ("name", "port")}
 
 
 def _pod(pod: Pod, known: set[tuple[str, str]]) -> Iterator[Finding]:
@@ -249,8 +250,8 @@ def repetitions(objects: Objects) -> list[Finding]:
             found.append(Finding(manifest, ("metadata", "name"), "another object of the kind has this name"))
         seen.add(key)
     for pod in [pod for manifest in objects.workloads() for pod in pods(manifest)]:
-        groups = [(pod.path, pod.spec, _POD_LISTS)]
-        groups += [(container.path, container.body, _CONTAINER_LISTS) for container in pod.containers()]
+        groups = [(pod.path, pod.spec, POD_LISTS)]
+        groups += [(container.path, container.body, CONTAINER_LISTS) for container in pod.containers()]
         for where, body, lists in groups:
             for name, keys in lists.items():
                 counts = Counter(tuple(item.get(key) for key in keys) for item in body.get(name, []))

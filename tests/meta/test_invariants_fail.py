@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,46 +20,104 @@ from render import test_invariants as invariants
 
 @dataclass(frozen=True)
 class Break:
-    """A text to replace in one file of the chart, and the values that show it."""
+    """A text to replace in one file of the chart, the values that show it, and where it must be found."""
 
     file: str
     old: str
     new: str
+    #: Kind, name and path, as `Service/test at spec.ports.0`.
+    where: str
     values: str = ""
 
 
 BREAKS: dict[str, Break] = {
-    "kubernetes": Break("templates/service.yaml", "appProtocol:", "appProtokol:"),
-    "restricted": Break("values.yaml", "allowPrivilegeEscalation: false", "allowPrivilegeEscalation: true"),
-    "arguments": Break("templates/_args.tpl", '"shutdown-timeout"', '"shutdown-timout"'),
-    "queries": Break(
-        "files/rules.yaml", "vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc", "metrics: {rules: {enabled: true}}"
+    "kubernetes": Break("templates/service.yaml", "appProtocol:", "appProtokol:", "Service/test at spec.ports.0"),
+    "restricted": Break(
+        "values.yaml",
+        "allowPrivilegeEscalation: false",
+        "allowPrivilegeEscalation: true",
+        "Deployment/test at spec.template.spec.containers.vllm.securityContext.allowPrivilegeEscalation",
     ),
-    "references": Break("templates/service.yaml", 'targetPort: {{ include "vllm.scheme" . }}', "targetPort: web"),
+    "arguments": Break(
+        "templates/_args.tpl",
+        '"shutdown-timeout"',
+        '"shutdown-timout"',
+        "Deployment/test at spec.template.spec.containers.vllm.args",
+    ),
+    "queries": Break(
+        "files/rules.yaml",
+        "vllm:kv_cache_usage_perc",
+        "vllm:gpu_cache_usage_perc",
+        "PrometheusRule/test at spec.groups.vllm-models-test.VllmKvCacheFull",
+        "metrics: {rules: {enabled: true}}",
+    ),
+    "references": Break(
+        "templates/service.yaml",
+        'targetPort: {{ include "vllm.scheme" . }}',
+        "targetPort: web",
+        "Service/test at spec.ports.http",
+    ),
     "repetitions": Break(
-        "templates/_pod.tpl", "    ports:\n", "    ports:\n      - {name: b, containerPort: 8000, protocol: TCP}\n"
+        "templates/_pod.tpl",
+        "    ports:\n",
+        "    ports:\n      - {name: b, containerPort: 8000, protocol: TCP}\n",
+        "Deployment/test at spec.template.spec.containers.vllm.ports",
     ),
     "numbers": Break(
         "templates/_args.tpl",
         "{{- toRawJson . -}}{{- end -}}",
         "{{- . -}}{{- end -}}",
+        "Deployment/test at spec.template.spec.containers.0.args.7",
         "engine: {args: {max-num-batched-tokens: 1048576}}",
     ),
     "test_selectors_hold_only_name_and_instance": Break(
-        "templates/service.yaml", '"vllm.servingLabels"', '"vllm.podLabels"', "commonLabels: {team: a}"
+        "templates/service.yaml",
+        '"vllm.servingLabels"',
+        '"vllm.podLabels"',
+        "Service/test at spec.selector",
+        "commonLabels: {team: a}",
     ),
     "test_every_object_stands_in_the_release_namespace_with_its_labels": Break(
-        "templates/_names.tpl", "namespace: {{ $root.Release.Namespace | toYaml }}", "namespace: default"
+        "templates/_names.tpl",
+        "namespace: {{ $root.Release.Namespace | toYaml }}",
+        "namespace: default",
+        "Deployment/test at metadata.namespace",
     ),
-    "startAndStop": Break("templates/_pod.tpl", "enableServiceLinks: false", "enableServiceLinks: true"),
-    "again": Break("templates/service.yaml", "protocol: TCP", "protocol: {{ randAlpha 8 }}"),
+    "startAndStop": Break(
+        "templates/_pod.tpl",
+        "enableServiceLinks: false",
+        "enableServiceLinks: true",
+        "Deployment/test at spec.template.spec.enableServiceLinks",
+    ),
+    "again": Break(
+        "templates/service.yaml",
+        "protocol: TCP",
+        "protocol: {{ randAlpha 8 }}",
+        "Service/test at spec.ports.0.protocol",
+    ),
     "test_a_new_chart_version_changes_only_labels_of_objects": Break(
-        "templates/_names.tpl", "name: {{ include", "helm.sh/chart: {{ .Chart.Version }}\nname: {{ include"
+        "templates/_names.tpl",
+        "name: {{ include",
+        "helm.sh/chart: {{ .Chart.Version }}\nname: {{ include",
+        "Deployment/test at spec.selector.matchLabels.app.kubernetes.io/helm.sh/chart",
     ),
-    "names": Break("templates/_names.tpl", '(printf "%s-%s" $root.Chart.Name', '(printf "%s %s" $root.Chart.Name'),
-    "releaseNames": Break("templates/_names.tpl", "[^a-z0-9-]", "[^a-z0-9.-]"),
+    "names": Break(
+        "templates/_names.tpl",
+        '(printf "%s-%s" $root.Chart.Name',
+        '(printf "%s %s" $root.Chart.Name',
+        "Deployment/test at metadata.labels.helm.sh/chart",
+    ),
+    "releaseNames": Break(
+        "templates/_names.tpl",
+        "[^a-z0-9-]",
+        "[^a-z0-9.-]",
+        "Service/vllm-7b.chat.model-v1.model-v1.model-v1.model-v1.model-1a8da57b at metadata.name",
+    ),
     "test_two_releases_in_a_namespace_share_nothing": Break(
-        "templates/_names.tpl", "{{- $name := .Release.Name -}}", "{{- $name := .Chart.Name -}}"
+        "templates/_names.tpl",
+        "{{- $name := .Release.Name -}}",
+        "{{- $name := .Chart.Name -}}",
+        "Deployment/vllm at metadata.name",
     ),
 }
 
@@ -87,9 +146,13 @@ def test_an_invariant_fails_on_its_broken_example(name: str, tmp_path: Path, mon
     values = tmp_path / "values.yaml"
     values.write_text(example.values, encoding="utf-8")
 
+    manifest, _, path = example.where.partition(" at ")
+    where = rf"^ +{re.escape(manifest)} \(vllm/templates/[\w.-]+\) at {re.escape(path)}: "
+
     monkeypatch.setattr(helm, "CHART", chart)
     if name in CHECKS:
-        assert CHECKS[name].findings(invariants.subject(ValueSet("broken", values)))
+        told = report(CHECKS[name].findings(invariants.subject(ValueSet("broken", values))), "")
+        assert re.search(f"(?m){where}", told), told
         return
     invariant = getattr(invariants, name)
     arguments: dict[str, Any] = {
@@ -99,7 +162,7 @@ def test_an_invariant_fails_on_its_broken_example(name: str, tmp_path: Path, mon
         "next_version": later,
     }
     wanted = inspect.signature(invariant).parameters
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match=f"(?m){where}"):
         invariant(**{key: value for key, value in arguments.items() if key in wanted})
 
 

@@ -1,6 +1,7 @@
 """Makes values that the chart's schema takes, out of the schema itself, with texts that YAML likes to misread.
 
-Left out is what only adds to the user's own risk: the remedies that the schema spells as `const`, null, and open maps.
+Left out is what only adds to the user's own risk: the remedies that the schema spells as `const`, null, open maps, and
+two items of a list that have one key to Kubernetes, of which a schema can say nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import jsonschema
 from harness.helm import CHART
+from harness.references import CONTAINER_LISTS, POD_LISTS
 from hypothesis import strategies as st
 
 Schema = dict[str, Any]
@@ -50,6 +52,9 @@ LETTERS = st.characters(min_codepoint=32, max_codepoint=0x24F, exclude_categorie
 
 #: Depth below the root from which a map holds only what it must.
 DEPTH = 5
+
+#: What makes an item's key in lists that Kubernetes takes for maps.
+KEYS = sorted({*POD_LISTS.values(), *CONTAINER_LISTS.values()}, key=lambda keys: (-len(keys), keys))
 
 #: Keys whose content is a pod's, or anything: the schema can't promise that Kubernetes takes it.
 FREE = {"podSpec", "extraObjects", "extraVolumes", "extraVolumeMounts", "initContainers", "global", "enabled", "x-null"}
@@ -126,7 +131,11 @@ def _list(node: Schema, depth: int) -> Strategy | None:
     items = values_of(node.get("items", {}), depth + 1)
     if items is None:
         return None
-    return st.lists(items, min_size=node.get("minItems", 0), max_size=2 if depth < DEPTH else node.get("minItems", 0))
+    low = node.get("minItems", 0)
+    properties = resolve(node.get("items", {})).get("properties", {})
+    keys = next((keys for keys in KEYS if set(keys) <= properties.keys()), None)
+    unique = (lambda item: tuple(item.get(key) for key in keys)) if keys else None
+    return st.lists(items, min_size=low, max_size=2 if depth < DEPTH else low, unique_by=unique)
 
 
 def _map(node: Schema, depth: int) -> Strategy:

@@ -14,7 +14,7 @@ import pytest
 from harness import helm
 from harness.findings import Finding
 from harness.helm import CHART, Rendered
-from harness.invariants import CHECKS, Subject
+from harness.invariants import CHECKS, Subject, leaves
 from harness.objects import pods
 from harness.value_sets import ValueSet
 
@@ -22,6 +22,15 @@ Clean = Callable[[Sequence[Finding], Rendered], None]
 
 #: Selectors may hold nothing that a user or an upgrade can change.
 SELECTOR_LABELS = {"app.kubernetes.io/name", "app.kubernetes.io/instance"}
+
+#: Where an object holds a selector, by its kind.
+SELECTORS: dict[str, tuple[str, ...]] = dict.fromkeys(
+    ("Deployment", "PodDisruptionBudget", "ServiceMonitor", "PodMonitor", "InferencePool"),
+    ("spec", "selector", "matchLabels"),
+) | {"Service": ("spec", "selector"), "NetworkPolicy": ("spec", "podSelector", "matchLabels")}
+
+#: What alone an upgrade of the chart changes in each object.
+VERSION_LABEL = ("metadata", "labels", "helm.sh/chart")
 
 #: But LeaderWorkerSet's own label, by which the leader of a group is told from its workers.
 LEADER = {"leaderworkerset.sigs.k8s.io/worker-index"}
@@ -37,33 +46,44 @@ def test_values_keep_what_is_promised_of_any(value_set: ValueSet, rendered: Rend
     clean(CHECKS[name].findings(subject(value_set)), rendered)
 
 
-def test_selectors_hold_only_name_and_instance(rendered: Rendered) -> None:
-    for manifest in rendered.objects:
-        if manifest.kind == "Service":
-            assert set(manifest.at("spec", "selector")) - LEADER == SELECTOR_LABELS, rendered.command
-        if manifest.kind in ("Deployment", "PodDisruptionBudget", "ServiceMonitor", "PodMonitor", "InferencePool"):
-            assert set(manifest.at("spec", "selector", "matchLabels")) - LEADER == SELECTOR_LABELS, rendered.command
-        if manifest.kind == "NetworkPolicy":
-            assert set(manifest.at("spec", "podSelector", "matchLabels")) - LEADER == SELECTOR_LABELS, rendered.command
+def test_selectors_hold_only_name_and_instance(rendered: Rendered, clean: Clean) -> None:
+    held = [
+        (manifest, path, set(manifest.at(*path)) - LEADER)
+        for manifest in rendered.objects
+        for path in [SELECTORS.get(manifest.kind)]
+        if path and manifest.of_chart
+    ]
+    clean(
+        [Finding(item, path, f"holds {sorted(keys)}") for item, path, keys in held if keys != SELECTOR_LABELS], rendered
+    )
 
 
-def test_every_object_stands_in_the_release_namespace_with_its_labels(rendered: Rendered) -> None:
-    for manifest in rendered.objects:
-        if not manifest.of_chart:
-            continue
-        assert manifest.at("metadata", "namespace") == "models"
-        assert manifest.at("metadata", "labels").keys() > SELECTOR_LABELS
-        assert manifest.at("metadata", "labels", "app.kubernetes.io/managed-by") == "Helm"
+def test_every_object_stands_in_the_release_namespace_with_its_labels(rendered: Rendered, clean: Clean) -> None:
+    found = []
+    for manifest in filter(lambda item: item.of_chart, rendered.objects):
+        metadata = manifest.at("metadata")
+        if metadata["namespace"] != "models":
+            found.append(Finding(manifest, ("metadata", "namespace"), f"is {metadata['namespace']}"))
+        if not metadata["labels"].keys() > SELECTOR_LABELS:
+            found.append(Finding(manifest, ("metadata", "labels"), "lacks a label of the selectors"))
+        if metadata["labels"].get("app.kubernetes.io/managed-by") != "Helm":
+            found.append(Finding(manifest, ("metadata", "labels"), "does not name Helm"))
+    clean(found, rendered)
 
 
 def test_a_new_chart_version_changes_only_labels_of_objects(
-    value_set: ValueSet, rendered: Rendered, next_version: Path
+    value_set: ValueSet, rendered: Rendered, clean: Clean, next_version: Path
 ) -> None:
     later = helm.render(value_set.path, chart=next_version)
-    changed = set(later.text.splitlines()) ^ set(rendered.text.splitlines())
-    assert {line.strip() for line in changed} == {"helm.sh/chart: vllm-0.0.0-next", f"helm.sh/chart: vllm-{_version()}"}
-    for before, after in zip(rendered.objects.workloads(), later.objects.workloads(), strict=True):
-        assert before.at("spec") == after.at("spec")
+    old, new = rendered.text.splitlines(), later.text.splitlines()
+    changed = {line.strip() for line, other in zip(old, new, strict=True) if line != other}
+    found = []
+    for before, after in zip(rendered.objects, later.objects, strict=True):
+        was, comes = dict(leaves(before.body)), dict(leaves(after.body))
+        differing = {path for path in was.keys() | comes.keys() if was.get(path) != comes.get(path)}
+        found += [Finding(before, path, "changes with the chart's version") for path in differing - {VERSION_LABEL}]
+    clean(found, rendered)
+    assert changed == {f"helm.sh/chart: vllm-{_version()}"}
 
 
 @pytest.fixture(scope="session")
@@ -83,13 +103,22 @@ def _version() -> str:
     return found.group(1)
 
 
-def test_two_releases_in_a_namespace_share_nothing(value_set: ValueSet, rendered: Rendered) -> None:
+def test_two_releases_in_a_namespace_share_nothing(value_set: ValueSet, rendered: Rendered, clean: Clean) -> None:
     if "fullnameOverride" in value_set.values():
         pytest.skip("the user gives the name")
     # names that a careless chart makes equal, as "test-vllm" contains the chart's name
     other = helm.render(value_set.path, release="test-vllm")
-    assert not rendered.objects.names() & other.objects.names()
-    for service in rendered.objects.of("Service"):
-        for workload in other.objects.servers():
-            for pod in pods(workload):
-                assert not service.at("spec", "selector").items() <= pod.labels.items()
+    shared = rendered.objects.names() & other.objects.names()
+    found = [
+        Finding(item, ("metadata", "name"), "another release has it, too")
+        for item in rendered.objects
+        if (item.kind, item.name) in shared
+    ]
+    theirs = [pod for workload in other.objects.servers() for pod in pods(workload)]
+    found += [
+        Finding(service, ("spec", "selector"), f"picks pods of {pod.manifest} of another release")
+        for service in rendered.objects.of("Service")
+        for pod in theirs
+        if service.at("spec", "selector").items() <= pod.labels.items()
+    ]
+    clean(found, rendered)

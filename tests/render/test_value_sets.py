@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness import go_yaml
 from harness.helm import CHART
-from harness.value_sets import overlooked, unset, value_sets
+from harness.value_sets import SHIPPED, overlooked, unset, value_sets
 
 #: Keys that only one value gets past the checks or Pod Security "restricted", and one that no values file sets.
 FIXED = {
@@ -27,3 +27,7 @@ def test_every_key_is_set_by_some_value_set() -> None:
 
 def test_one_value_set_changes_nothing() -> None:
     assert [item.name for item in value_sets() if not item.values()] == ["tests/render/values/minimal.yaml"]
+
+
+def test_the_common_case_is_ten_lines_with_its_comments() -> None:
+    assert len((SHIPPED / "single-gpu.yaml").read_text(encoding="utf-8").splitlines()) <= 10
