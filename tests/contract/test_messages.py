@@ -133,6 +133,10 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
             ("engine.args.quantization is fp8", "accelerator.type cpu", "awq"),
         ),
         (
+            {"accelerator": {"type": "cpu"}, "engine": {"args": {"quantization": "gptq", "dtype": "float32"}}},
+            ("engine.args.dtype is float32", "write bfloat16"),
+        ),
+        (
             {"accelerator": {"type": "amd"}, "engine": {"args": {"quantization": "gptq_marlin"}}},
             ("engine.args.quantization is gptq_marlin", "accelerator.type amd", "gptq"),
         ),

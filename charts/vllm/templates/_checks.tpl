@@ -258,6 +258,9 @@ resources.{{ $part }} asks for {{ include "vllm.scalar" $given }} {{ $name }}, b
 engine.args.quantization is {{ $method }}, which vLLM does not have for accelerator.type {{ $.Values.accelerator.type }}: choose a checkpoint quantized with {{ join ", " . }}, or set the type of another device.
 {{- end -}}
 {{- end -}}
+{{- if and (kindIs "string" $method) (eq .Values.accelerator.type "cpu") (has (index .Values.engine.args "dtype") (list "float32" "float")) }}
+engine.args.dtype is {{ .Values.engine.args.dtype }}, for which vLLM has no kernels of quantized weights on CPUs: write bfloat16.
+{{- end -}}
 {{- end -}}
 
 {{- /* vllm.check.hostMemory: the memory limit holds what vLLM keeps in host memory. */ -}}

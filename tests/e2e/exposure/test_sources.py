@@ -46,11 +46,14 @@ def two(workbench: Workbench, new_release: NewRelease) -> dict[str, Release]:
     second = "smollm2-gptq" if "avx512f" in workbench.run("cat", "/proc/cpuinfo") else "smollm2"
     releases = {"int8": new_release(ONE), second: new_release(TWO)}
     model = {"uri": "file:///srv/models/smollm2-int8", "name": "int8"}
-    releases["int8"].install([ROOT / "values" / "quantized-int8.yaml", CPU], {"model": model} | MOUNTED)
+    # vLLM has no kernels of quantized weights for float32
+    bfloat16: dict[str, Any] = {"engine": {"args": {"dtype": "bfloat16"}}}
+    int8 = {"model": model} | MOUNTED | bfloat16
+    releases["int8"].install([ROOT / "values" / "quantized-int8.yaml", CPU], int8)
     files, values = [CPU], {"model": {"uri": f"pvc://{CLAIM}/models/{second}"}}
     if second == "smollm2-gptq":
         files.insert(0, ROOT / "values" / "quantized-gptq.yaml")
-        values["engine"] = {"args": {"dtype": "bfloat16"}}  # vLLM has no kernel of GPTQ for float32
+        values |= bfloat16
     releases[second].install(files, values)
     for release in releases.values():
         release.wait()
