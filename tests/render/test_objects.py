@@ -121,6 +121,7 @@ def test_extra_objects_are_installed_with_their_templates_filled_in() -> None:
 # -- notes
 
 UNAVAILABLE_2 = {"rollingUpdate": {"maxUnavailable": 2}}
+UNKNOWN = {"rollingUpdate": {"maxSurge": None, "maxUnavailable": None}}
 
 
 def test_the_notes_show_the_derived_numbers() -> None:
@@ -159,6 +160,8 @@ def test_the_notes_show_the_derived_numbers() -> None:
         ({"parallelism": {"nodes": 2, "tensor": 2}}, True),
         ({"parallelism": {"nodes": 2, "tensor": 2}, "replicas": 2}, False),
         ({"parallelism": {"nodes": 2, "tensor": 2}, "replicas": 2, "strategy": UNAVAILABLE_2}, True),
+        ({"parallelism": {"nodes": 2, "tensor": 2}, "replicas": 2, "strategy": UNKNOWN}, False),
+        ({"parallelism": {"nodes": 2, "tensor": 2}, "replicas": 1, "strategy": UNKNOWN}, True),
     ],
 )
 def test_the_notes_say_when_a_rollout_leaves_nobody_to_answer(values: dict[str, Any], gap: bool) -> None:
