@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +24,26 @@ def test_a_ci_file_runs_targets_that_the_makefile_has(file: Any) -> None:
     called = set(re.findall(r"\bmake (?:--no-print-directory )?([a-z0-9-]+)", re.sub(r"#.*", "", text)))
     assert called
     assert called <= TARGETS
+
+
+def test_what_ci_leaves_out_is_told_at_its_end(tmp_path: Path) -> None:
+    text = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    (tmp_path / ".ci").mkdir()
+    (tmp_path / ".ci" / "run").write_text(text, encoding="utf-8")
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    make = tmp_path / "make"  # which does nothing
+    make.write_text("#!/bin/sh\n", encoding="utf-8")
+    make.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    said = subprocess.check_output(["sh", tmp_path / ".ci" / "run"], env=environment, text=True)
+    told = re.findall(r"[a-z0-9-]+", said.rpartition(": ")[2])
+    proving = {
+        name
+        for name in TARGETS
+        if name.startswith(("test", "e2e", "bench")) or name in ("coverage", "mutation", "soak")
+    }
+    assert said.count("\n") == 1
+    assert set(told) == proving - set(re.findall(r"make --no-print-directory ([a-z0-9-]+)", text))
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.suffix == ".yaml"], ids=lambda file: file.name)

@@ -127,6 +127,12 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
             ("resources.requests asks for 2", "accelerator.perPod 3"),
         ),
     ],
+    "deviceClaims": [
+        (
+            {"resources": {"claims": [{"name": "a"}]}, "podSpec": {"resourceClaims": [{"name": "b"}]}},
+            ("resources.claims names a, which the pod does not have", "add it to podSpec.resourceClaims"),
+        ),
+    ],
     "quantization": [
         (
             {"accelerator": {"type": "cpu"}, "engine": {"args": {"quantization": "fp8"}}},

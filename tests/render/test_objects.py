@@ -121,6 +121,7 @@ def test_extra_objects_are_installed_with_their_templates_filled_in() -> None:
 # -- notes
 
 UNAVAILABLE_2 = {"rollingUpdate": {"maxUnavailable": 2}}
+UNKNOWN = {"rollingUpdate": {"maxSurge": None, "maxUnavailable": None}}
 
 
 def test_the_notes_show_the_derived_numbers() -> None:
@@ -136,6 +137,24 @@ def test_the_notes_show_the_derived_numbers() -> None:
     deadline = helm.render(values).objects.one("Deployment").at("spec", "progressDeadlineSeconds")
     assert f"--timeout {2 * deadline}s" in text
     assert "unchecked   engine.extraArgs are passed on as they are: --new-flag 1048576\n" in text
+
+
+def test_the_notes_count_devices_of_a_claim_as_such() -> None:
+    taken = {"name": "vllm", "resources": {"claims": [{"name": "gpus"}], "limits": {"nvidia.com/gpu": None}}}
+    claims = [{"name": "gpus", "resourceClaimTemplateName": "two"}]
+    values = {"parallelism": {"tensor": 2}, "podSpec": {"resourceClaims": claims, "containers": [taken]}}
+    server = ("spec", "template", "spec", "containers", "vllm", "resources")
+    resources = helm.render(values).objects.one("Deployment").at(*server)
+    assert resources == {"claims": [{"name": "gpus"}], "limits": {}}
+    text = helm.notes(values)
+    assert "2 by claim gpus for each pod (tensor 2 \u00d7 pipeline 1 \u00d7 data 1)" in text
+    assert "a surge needs 2 free devices\n" in text
+    assert "nvidia.com/gpu" not in text
+    group = helm.notes({**values, "parallelism": {"tensor": 4, "nodes": 2}})
+    assert "count groups of 2 pods with 4 by claim gpus\n" in group
+    # a claim beside the counted devices is of something else
+    beside = {**values, "podSpec": {"resourceClaims": claims}, "resources": {"claims": [{"name": "gpus"}]}}
+    assert "2 \u00d7 nvidia.com/gpu for each pod" in helm.notes(beside)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +178,8 @@ def test_the_notes_show_the_derived_numbers() -> None:
         ({"parallelism": {"nodes": 2, "tensor": 2}}, True),
         ({"parallelism": {"nodes": 2, "tensor": 2}, "replicas": 2}, False),
         ({"parallelism": {"nodes": 2, "tensor": 2}, "replicas": 2, "strategy": UNAVAILABLE_2}, True),
+        ({"parallelism": {"nodes": 2, "tensor": 2}, "replicas": 2, "strategy": UNKNOWN}, False),
+        ({"parallelism": {"nodes": 2, "tensor": 2}, "replicas": 1, "strategy": UNKNOWN}, True),
     ],
 )
 def test_the_notes_say_when_a_rollout_leaves_nobody_to_answer(values: dict[str, Any], gap: bool) -> None:

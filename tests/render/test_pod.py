@@ -293,6 +293,8 @@ def test_pods_with_devices_are_replaced_without_surge_and_others_with() -> None:
     assert rolling({"strategy": {"type": "RollingUpdate"}}) == {"maxSurge": 0, "maxUnavailable": 1}
     assert rolling({"strategy": {"rollingUpdate": {"maxUnavailable": 2}}}) == {"maxSurge": 0, "maxUnavailable": 2}
     assert rolling({"strategy": {"rollingUpdate": {"maxSurge": 1}}}) == {"maxSurge": 1, "maxUnavailable": 0}
+    # which Kubernetes would take for 25 %
+    assert rolling({"strategy": {"rollingUpdate": {"maxSurge": None, "maxUnavailable": None}}}) == rolling({})
     assert deployment({"strategy": {"type": "Recreate"}}).at("spec", "strategy") == {"type": "Recreate"}
 
 

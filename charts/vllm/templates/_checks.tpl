@@ -25,6 +25,7 @@
   "leaderWorkerSet"
   "accelerator"
   "acceleratorCount"
+  "deviceClaims"
   "quantization"
   "hostMemory"
   "gracePeriod"
@@ -247,6 +248,19 @@ accelerator.{{ $key }} is {{ include "vllm.scalar" . }}, but accelerator.type cp
 resources.{{ $part }} asks for {{ include "vllm.scalar" $given }} {{ $name }}, but the pod uses {{ $devices }} ({{ with $.Values.accelerator.perPod }}accelerator.perPod {{ . }}{{ else }}{{ include "vllm.parallelismSum" $ }}{{ end }}): leave it out, the number is derived.
 {{ end -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.deviceClaims: the server uses claims that its pod has. */ -}}
+{{- define "vllm.check.deviceClaims" -}}
+{{- $names := list -}}
+{{- range .pod.resourceClaims -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{- range (.server.resources).claims -}}
+{{- if not (has .name $names) -}}
+resources.claims names {{ .name }}, which the pod does not have: add it to podSpec.resourceClaims.
+{{ end -}}
 {{- end -}}
 {{- end -}}
 

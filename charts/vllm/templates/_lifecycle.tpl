@@ -20,8 +20,8 @@
 {{- $rolling = include "vllm.rolloutStrategy" . | fromYaml | dig "rollingUpdateConfiguration" dict -}}
 {{- $recreate = eq $servers 1 -}}
 {{- end -}}
-{{- $surge := include "vllm.share" (list (dig "maxSurge" "25%" $rolling) $servers 99) | int64 -}}
-{{- $gone := include "vllm.share" (list (dig "maxUnavailable" "25%" $rolling) $servers 0) | int64 -}}
+{{- $surge := include "vllm.share" (list $rolling.maxSurge $servers 99) | int64 -}}
+{{- $gone := include "vllm.share" (list $rolling.maxUnavailable $servers 0) | int64 -}}
 {{- /* Where both are none, Kubernetes takes one away. */ -}}
 {{- if or $recreate (ge (max $gone (eq $surge 0 | ternary 1 0)) $servers) -}}
 true
@@ -43,12 +43,12 @@ true
 {{- $strategy := deepCopy (.Values.strategy | default dict) -}}
 {{- if ne ($strategy.type | default "") "Recreate" -}}
 {{- $rolling := $strategy.rollingUpdate | default dict -}}
-{{- if not (hasKey $rolling "maxSurge") -}}
+{{- if kindIs "invalid" $rolling.maxSurge -}}
 {{- $alone := include "vllm.singleNodeCaches" . | fromJsonArray -}}
 {{- $surge := and (include "vllm.devices" . | int64 | eq 0) (not $alone) -}}
 {{- $_ := set $rolling "maxSurge" ($surge | ternary "25%" 0) -}}
 {{- end -}}
-{{- if not (hasKey $rolling "maxUnavailable") -}}
+{{- if kindIs "invalid" $rolling.maxUnavailable -}}
 {{- $_ := set $rolling "maxUnavailable" (has (include "vllm.scalar" $rolling.maxSurge) (list "0" "0%") | ternary 1 0) -}}
 {{- end -}}
 {{- $_ := set $strategy "type" "RollingUpdate" -}}

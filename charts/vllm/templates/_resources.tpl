@@ -49,6 +49,25 @@
 {{- toRawJson $resources -}}
 {{- end -}}
 
+{{- /* vllm.deviceClaims: the names of the claims by which the pod has its devices where podSpec takes the counted resource away, joined by commas; empty elsewhere. */ -}}
+{{- define "vllm.deviceClaims" -}}
+{{- $server := dict "resources" (include "vllm.resources" . | fromJson) -}}
+{{- range (.Values.podSpec).containers -}}
+{{- if eq .name "vllm" -}}
+{{- include "vllm.overlay" (dict "base" $server "over" (pick . "resources")) -}}
+{{- end -}}
+{{- end -}}
+{{- $claims := list -}}
+{{- with $server.resources -}}
+{{- if not (hasKey (.limits | default dict) (include "vllm.resourceName" $)) -}}
+{{- range .claims -}}
+{{- $claims = append $claims .name -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- join ", " $claims -}}
+{{- end -}}
+
 {{- /* vllm.amounts: nothing; writes the fractions in a container's resources as texts, in place. A Deployment takes 0.5, but the definition of LeaderWorkerSet does not. */ -}}
 {{- define "vllm.amounts" -}}
 {{- range $amounts := list .limits .requests -}}
