@@ -105,6 +105,7 @@ def nothing_lost(report: Report, known: str = "") -> None:
     """Fail unless clients asked on both kinds of connections, and each request was answered whole.
 
     Args:
+        report: what clients saw.
         known: words of the one failure that may come.
     """
     for mode in MODES:
