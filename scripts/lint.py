@@ -12,10 +12,13 @@ from scripts.common import ROOT, UserError, main
 _BIN = Path(sys.executable).parent
 
 #: What is run, by the name of what it is about; each says nothing where nothing is wrong.
-STEPS: dict[str, list[str]] = {
+PROGRAMS: dict[str, list[str]] = {
     "types": [str(_BIN / "mypy"), "--no-error-summary"],
     "format": [str(_BIN / "ruff"), "format", "--check", "--quiet", "."],
     "lint": [str(_BIN / "ruff"), "check", "--quiet", "."],
+}
+#: Whether generated files are current, which tests/contract tells, too.
+GENERATED: dict[str, list[str]] = {
     "values.schema.json": [sys.executable, "-m", "scripts.schema", "--check"],
     "the dashboard": [sys.executable, "-m", "scripts.dashboard", "--check"],
     "the chart's README": [sys.executable, "-m", "scripts.chart_readme", "--check"],
@@ -23,15 +26,16 @@ STEPS: dict[str, list[str]] = {
 
 
 class Lint:
-    """All steps, which run from now on in the background.
+    """Steps that run from now on in the background.
 
     Args:
+        steps: what is run, by name.
         at_once: how many at a time.
     """
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, steps: dict[str, list[str]], at_once: int) -> None:
         self._pool = ThreadPoolExecutor(at_once)
-        self._steps: dict[str, Future[str]] = {name: self._pool.submit(_said, step) for name, step in STEPS.items()}
+        self._steps: dict[str, Future[str]] = {name: self._pool.submit(_said, step) for name, step in steps.items()}
 
     def finish(self) -> None:
         """Wait for all of them.
@@ -52,4 +56,4 @@ def _said(step: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    main(lambda: Lint(at_once=2).finish())
+    main(lambda: Lint(PROGRAMS | GENERATED, at_once=2).finish())

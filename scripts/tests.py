@@ -13,11 +13,14 @@ from pathlib import Path
 
 from scripts import cluster, preload, tools
 from scripts.common import CACHE, CHART, VERSIONS, main
-from scripts.lint import Lint
+from scripts.lint import PROGRAMS, Lint
 from scripts.progress import say
 
 #: Plugins that take every process a second to load, and the tests that want them.
 _PLUGINS = {"helm-charts": "tests/e2e", "hypothesispytest": "tests/property"}
+
+#: How several processes share the tests: a file stays in one, so that what its tests have in common is made once.
+_BY_FILE = ("--dist=loadfile", "--no-loadscope-reorder")
 
 
 def run() -> None:
@@ -41,7 +44,7 @@ def run() -> None:
         sys.exit(_pytest("tests/coverage", "-s", *arguments))
     if target not in ("test", "test-all"):
         sys.exit(_pytest(*sys.argv[1:]))
-    lint = Lint(at_once=1)
+    lint = Lint(PROGRAMS, at_once=1)  # the tests tell of generated files
     oldest = tools.oldest_helm(install=target == "test-all")
     code = _pytest(*arguments)
     if code == 0 and target == "test-all":
@@ -77,7 +80,8 @@ def _pytest(*arguments: str, helm: Path | None = None) -> int:
     environment = os.environ | ({"HELM": str(helm)} if helm else {})
     needless = [name for name, folder in _PLUGINS.items() if not any(word.startswith(folder) for word in arguments)]
     without = [word for name in needless for word in ("-p", f"no:{name}")]
-    command = [sys.executable, "-m", "pytest", *without, *arguments]
+    shared = _BY_FILE if "-n" in arguments else ()
+    command = [sys.executable, "-m", "pytest", *without, *shared, *arguments]
     return subprocess.run(command, env=environment, check=False).returncode
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ VERSION = helm.app_version()
 OPENAI = "vllm.entrypoints.openai.api_server"
 
 
+@functools.cache
 def migrated(name: str) -> tuple[migrate.Migration, list[comparison.Row], list[str]]:
     path = MANIFESTS / f"{name}.yaml"
     objects = migrate.read_objects([path])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import io
 import json
@@ -166,11 +167,8 @@ def test_a_context_is_never_longer_than_the_model_was_made_for() -> None:
 
 def test_more_of_the_memory_is_taken_where_that_saves_gpus() -> None:
     tight = Wish(gpus=1, context=4096, concurrency=1)
-    device = next(
-        new_values.Gpu("made", size * GIB / 20)
-        for size in range(300, 500)
-        if _plans(model(LLAMA), new_values.Gpu("made", size * GIB / 20), tight)
-    )
+    devices = [new_values.Gpu("made", size * GIB / 20) for size in range(300, 500)]
+    device = devices[bisect.bisect_left(devices, True, key=lambda device: _plans(model(LLAMA), device, tight))]
     assert new_values.plan(model(LLAMA), device, tight, LLAMA).utilization == new_values.MOST_UTILIZATION
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import lint, tests, tools
+from scripts import tests, tools
 from scripts.common import ROOT, UserError
 
 OLDEST = Path("/tools/helm-oldest/helm")
@@ -23,7 +23,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[str, ...], Path | 
         return 0
 
     monkeypatch.setattr(tests, "_pytest", note)
-    monkeypatch.setattr(lint, "STEPS", {})
+    monkeypatch.setattr(tests, "PROGRAMS", {})
     monkeypatch.setattr(tools, "put_on_path", lambda *_, **__: None)
     monkeypatch.setenv("HARNESS_CACHE", "")
     return found
@@ -67,7 +67,7 @@ def test_make_test_all_checks_rules_and_random_values_and_repeats_the_contract_a
 
 def test_what_lint_finds_is_told_after_the_tests_and_fails(runs: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
     says = [sys.executable, "-c", "import sys; print(sys.argv[1]); sys.exit(sys.argv[1] != 'fine')"]
-    monkeypatch.setattr(lint, "STEPS", {name: [*says, name] for name in ("fine", "first", "second")})
+    monkeypatch.setattr(tests, "PROGRAMS", {name: [*says, name] for name in ("fine", "first", "second")})
     monkeypatch.setattr(tools, "oldest_helm", lambda **_: None)
     monkeypatch.setattr("sys.argv", ["scripts.tests", "test"])
     with pytest.raises(UserError, match=r"first:\nfirst\nsecond:\nsecond$"):

@@ -48,7 +48,7 @@ def staying() -> Iterator[Outcome]:
 
     def by_renderer(values: Values) -> str:
         with pytest.MonkeyPatch.context() as patch:
-            patch.delenv("HARNESS_CACHE", raising=False)
+            patch.setattr(helm, "binary", lambda: str(program))  # whose renders are kept apart
             patch.setattr(helm, "_render", helm._render.__wrapped__)
             patch.setattr(helm, "run", renderer.run)
             return outcome(values)

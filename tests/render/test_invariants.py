@@ -14,7 +14,7 @@ import pytest
 from harness import helm
 from harness.findings import Finding
 from harness.helm import CHART, Rendered
-from harness.invariants import CHECKS, Subject, leaves
+from harness.invariants import ASKED_ALREADY, CHECKS, Subject, leaves
 from harness.objects import pods
 from harness.value_sets import ValueSet
 
@@ -74,7 +74,7 @@ def test_every_object_stands_in_the_release_namespace_with_its_labels(rendered: 
 def test_a_new_chart_version_changes_only_labels_of_objects(
     value_set: ValueSet, rendered: Rendered, clean: Clean, next_version: Path
 ) -> None:
-    later = helm.render(value_set.path, chart=next_version)
+    later = helm.render(value_set.path, chart=next_version, options=(ASKED_ALREADY,))
     old, new = rendered.text.splitlines(), later.text.splitlines()
     changed = {line.strip() for line, other in zip(old, new, strict=True) if line != other}
     found = []
@@ -107,7 +107,7 @@ def test_two_releases_in_a_namespace_share_nothing(value_set: ValueSet, rendered
     if "fullnameOverride" in value_set.values():
         pytest.skip("the user gives the name")
     # names that a careless chart makes equal, as "test-vllm" contains the chart's name
-    other = helm.render(value_set.path, release="test-vllm")
+    other = helm.render(value_set.path, release="test-vllm", options=(ASKED_ALREADY,))
     shared = rendered.objects.names() & other.objects.names()
     found = [
         Finding(item, ("metadata", "name"), "another release has it, too")
