@@ -1,5 +1,6 @@
-{{- /* vllm.accelerator: what accelerator.type implies, as a JSON map of resourceName (empty without devices), repository, and the quantization methods that vLLM has there (left out where it has all). */ -}}
+{{- /* vllm.accelerator: what accelerator.type implies, as a JSON map of resourceName (empty without devices), repository, and the quantization methods that vLLM has there (left out where it has all). Kept in .accelerator. */ -}}
 {{- define "vllm.accelerator" -}}
+{{- if not .accelerator -}}
 {{- $types := dict
   "nvidia" (dict "resourceName" "nvidia.com/gpu" "repository" "vllm/vllm-openai")
   "amd" (dict
@@ -19,7 +20,9 @@
     "quantization" (list "awq" "auto_awq" "gptq" "auto_gptq" "compressed-tensors" "inc")
   )
 -}}
-{{- index $types .Values.accelerator.type | toRawJson -}}
+{{- $_ := index $types .Values.accelerator.type | toRawJson | set . "accelerator" -}}
+{{- end -}}
+{{- .accelerator -}}
 {{- end -}}
 
 {{- /* vllm.resourceName: the extended resource that the pod asks for; empty without devices. */ -}}

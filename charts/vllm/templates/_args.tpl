@@ -52,63 +52,55 @@
 
 {{- /* vllm.args: the arguments of the server as a JSON list: the model, the flags that the chart sets, the user's flags by name, the raw ones. */ -}}
 {{- define "vllm.args" -}}
-{{- $flags := include "vllm.flags" . | fromJson -}}
 {{- $args := list (include "vllm.modelPath" .) -}}
 {{- if include "vllm.apiKeys" . | fromJson -}}
 {{- /* In two words: vLLM reads no file that comes as --config=…, and says nothing. */ -}}
 {{- $args = concat $args (list "--config" "/etc/vllm/config/server.yaml") -}}
 {{- end -}}
-{{- $own := list
-  (dict "name" "served-model-name" "value" (include "vllm.modelNames" . | fromJsonArray))
-  (dict "name" "port" "value" .Values.server.port)
-  (dict "name" "shutdown-timeout" "value" .Values.drain.timeoutSeconds)
-  (dict "name" "middleware" "value" (list "vllm_lifecycle.Lifecycle"))
--}}
+{{- $args = concat $args (list "--served-model-name") (include "vllm.modelNames" . | fromJsonArray) (list
+  (include "vllm.scalar" .Values.server.port | printf "--port=%s")
+  (include "vllm.scalar" .Values.drain.timeoutSeconds | printf "--shutdown-timeout=%s")
+  "--middleware=vllm_lifecycle.Lifecycle"
+) -}}
 {{- with .Values.model.revision -}}
-{{- $own = append $own (dict "name" "revision" "value" .) -}}
+{{- $args = printf "--revision=%s" . | append $args -}}
 {{- end -}}
 {{- $adapters := list -}}
 {{- range include "vllm.sources" . | fromJsonArray | rest -}}
 {{- $adapters = append $adapters (printf "%s=%s" .adapter .path) -}}
 {{- end -}}
 {{- if or $adapters .Values.model.lora.runtimeUpdates -}}
-{{- $own = append $own (dict "name" "enable-lora" "value" true) -}}
+{{- $args = append $args "--enable-lora" -}}
 {{- end -}}
 {{- with $adapters -}}
-{{- $own = append $own (dict "name" "lora-modules" "value" .) -}}
+{{- $args = concat $args (list "--lora-modules") . -}}
 {{- end -}}
 {{- range $size := list "tensor" "pipeline" "data" -}}
   {{- $value := index $.Values.parallelism $size | int64 -}}
   {{- if gt $value 1 -}}
-  {{- $own = append $own (dict "name" (printf "%s-parallel-size" $size) "value" $value) -}}
+  {{- $args = printf "--%s-parallel-size=%d" $size $value | append $args -}}
   {{- end -}}
 {{- end -}}
-{{- $own = concat $own (include "vllm.groupFlags" . | fromJsonArray) -}}
+{{- $args = include "vllm.groupArgs" . | fromJsonArray | concat $args -}}
 {{- with include "vllm.queueLimit" . | int64 -}}
-{{- $own = append $own (dict "name" "max-num-queued-reqs" "value" .) -}}
+{{- $args = printf "--max-num-queued-reqs=%d" . | append $args -}}
 {{- end -}}
 {{- with .Values.tracing.endpoint -}}
-{{- $own = append $own (dict "name" "otlp-traces-endpoint" "value" .) -}}
+{{- $args = printf "--otlp-traces-endpoint=%s" . | append $args -}}
 {{- end -}}
 {{- with .Values.logging -}}
   {{- if ne .level "INFO" -}}
-  {{- $own = append $own (dict "name" "log-level" "value" .level) -}}
+  {{- $args = printf "--log-level=%s" .level | append $args -}}
   {{- end -}}
   {{- if ne .format "text" -}}
-  {{- $own = append $own (dict "name" "logging-config" "value" (dict "formatter" .format)) -}}
+  {{- $args = dict "formatter" .format | toRawJson | printf "--logging-config=%s" | append $args -}}
   {{- end -}}
 {{- end -}}
 {{- with .Values.server.rootPath -}}
-{{- $own = append $own (dict "name" "root-path" "value" .) -}}
+{{- $args = printf "--root-path=%s" . | append $args -}}
 {{- end -}}
 {{- with .Values.server.tls -}}
-{{- $own = concat $own (list
-  (dict "name" "ssl-certfile" "value" "/etc/vllm/tls/tls.crt")
-  (dict "name" "ssl-keyfile" "value" "/etc/vllm/tls/tls.key")
-) -}}
-{{- end -}}
-{{- range $own -}}
-{{- $args = concat $args (include "vllm.flag" (merge . (dict "flags" $flags)) | fromJsonArray) -}}
+{{- $args = concat $args (list "--ssl-certfile=/etc/vllm/tls/tls.crt" "--ssl-keyfile=/etc/vllm/tls/tls.key") -}}
 {{- end -}}
 {{- /* Probes and scrapes would fill the log. */ -}}
 {{- $given := dict "disable-access-log-for-endpoints" "/health,/metrics,/ping" -}}
@@ -118,6 +110,10 @@
 {{- with .Values.server.tls -}}
 {{- /* vLLM takes over a renewed certificate, once: of a mounted Secret it sees the first change only. */ -}}
 {{- $_ := set $given "enable-ssl-refresh" true -}}
+{{- end -}}
+{{- $flags := dict -}}
+{{- with .Values.engine.args -}}
+{{- $flags = include "vllm.flags" $ | fromJson -}}
 {{- end -}}
 {{- range $name, $value := .Values.engine.args -}}
 {{- $_ := set $given $name $value -}}

@@ -30,7 +30,7 @@
 {{- with $autoscaler -}}
 {{- $given = (index $.Values.autoscaling .).minReplicas -}}
 {{- end -}}
-{{- $workload := include "vllm.workload" . | fromYaml -}}
+{{- $workload := include "vllm.workload" . | fromJson -}}
 {{- $running := dict -}}
 {{- if .Capabilities.APIVersions.Has $workload.apiVersion -}}
 {{- $running = lookup $workload.apiVersion $workload.kind .Release.Namespace $workload.name -}}
@@ -82,7 +82,7 @@ sum(vllm:num_requests_waiting{ {{- include "vllm.podMatchers" . -}} })
 {{- $reads | ternary "true" "" -}}
 {{- end -}}
 
-{{- /* vllm.hpaMetric: what autoscaling.hpa.metric stands for, as a map of series (vLLM's metric; empty for cpu), function (which joins the series of a pod or of the release), name (the adapter's) and target. */ -}}
+{{- /* vllm.hpaMetric: what autoscaling.hpa.metric stands for, as a JSON map of series (vLLM's metric; empty for cpu), function (which joins the series of a pod or of the release), name (the adapter's) and target. */ -}}
 {{- define "vllm.hpaMetric" -}}
 {{- $metrics := dict
   "waiting" (dict "series" "vllm:num_requests_waiting" "function" "sum" "target" 5)
@@ -94,13 +94,13 @@ sum(vllm:num_requests_waiting{ {{- include "vllm.podMatchers" . -}} })
 {{- $metric := index $metrics .metric -}}
 {{- $_ := set $metric "name" (.metricName | default (replace ":" "_" $metric.series)) -}}
 {{- $_ := set $metric "target" (.targetPerReplica | default $metric.target) -}}
-{{- toYaml $metric -}}
+{{- toRawJson $metric -}}
 {{- end -}}
 {{- end -}}
 
 {{- /* vllm.adapterConfig: the configuration of prometheus-adapter for the metric of the HPA, as YAML. */ -}}
 {{- define "vllm.adapterConfig" -}}
-{{- $metric := include "vllm.hpaMetric" . | fromYaml -}}
+{{- $metric := include "vllm.hpaMetric" . | fromJson -}}
 {{- $series := "<<.Series>>{<<.LabelMatchers>>}" -}}
 {{- if eq .Values.autoscaling.hpa.metricType "Pods" -}}
 rules:

@@ -1,17 +1,18 @@
 {{- /* vllm.checks: nothing, or a failed render with the message of every check that does not hold. A check is a template vllm.check.NAME that returns one sentence, or nothing where all is well. Beside the usual it gets .pod, the spec of the pod that serves as it is installed, .server, its container, and .pods, that pod and where there are workers theirs. */ -}}
 {{- define "vllm.checks" -}}
-{{- $pod := include "vllm.pod" . | fromJson -}}
-{{- $server := dict -}}
-{{- range $pod.containers -}}
+{{- include "vllm.pod" . -}}
+{{- $context := omit . -}}
+{{- range .pod.containers -}}
   {{- if eq .name "vllm" -}}
-  {{- $server = . -}}
+  {{- $_ := set $context "server" . -}}
   {{- end -}}
 {{- end -}}
-{{- $pods := list $pod -}}
+{{- $_ := set $context "pods" (list .pod) -}}
 {{- if include "vllm.group" . -}}
-{{- $pods = append $pods (include "vllm.asWorker" (list . "vllm.pod") | fromJson) -}}
+{{- include "vllm.worker" . -}}
+{{- include "vllm.pod" .asWorker -}}
+{{- $_ := set $context "pods" (list .pod .asWorker.pod) -}}
 {{- end -}}
-{{- $context := dict "Values" .Values "Release" .Release "Chart" .Chart "Files" .Files "Capabilities" .Capabilities "flags" .flags "pod" $pod "pods" $pods "server" $server -}}
 {{- $names := list
   "modelUri"
   "modelTag"
@@ -203,7 +204,7 @@ engine.args.distributed-executor-backend is {{ . }}, but on several nodes the ch
 {{- /* vllm.check.groupStrategy: groups are replaced as LeaderWorkerSet can. */ -}}
 {{- define "vllm.check.groupStrategy" -}}
 {{- if include "vllm.group" . -}}
-{{- $rolling := (include "vllm.rolloutStrategy" . | fromYaml).rollingUpdateConfiguration -}}
+{{- $rolling := include "vllm.groupRollout" . | fromJson -}}
 {{- if eq (.Values.strategy.type | default "") "Recreate" -}}
 strategy.type is Recreate, but servers of several nodes are updated one after the other: leave strategy out.
 {{ end -}}
@@ -506,8 +507,9 @@ autoscaling.keda.minReplicas is 0, but the query reads what only a running serve
 
 {{- /* vllm.check.engineArgs: no refused flag slips past the schema by having the schema's message as its value. */ -}}
 {{- define "vllm.check.engineArgs" -}}
-{{- $flags := include "vllm.flags" . | fromJson -}}
-{{- range $name, $value := .Values.engine.args -}}
+{{- with .Values.engine.args -}}
+{{- $flags := include "vllm.flags" $ | fromJson -}}
+{{- range $name, $value := . -}}
 {{- with index $flags.owned $name -}}
 engine.args.{{ $name }} is set by the chart: {{ . }}.
 {{ end -}}
@@ -519,11 +521,13 @@ engine.args.{{ $name }} is no flag of vLLM: write the flag as vllm serve --help=
 {{ end -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
 
 {{- /* vllm.check.extraArgs: raw arguments leave alone what the chart sets, in every spelling that vLLM's parser takes: underscores, short forms, prefixes. */ -}}
 {{- define "vllm.check.extraArgs" -}}
-{{- $flags := include "vllm.flags" . | fromJson -}}
-{{- range $argument := .Values.engine.extraArgs -}}
+{{- with .Values.engine.extraArgs -}}
+{{- $flags := include "vllm.flags" $ | fromJson -}}
+{{- range $argument := . -}}
 {{- $argument = include "vllm.scalar" $argument -}}
 {{- $long := $argument | splitList "=" | first | splitList "." | first | replace "_" "-" -}}
 {{- $long = regexReplaceAll "^--no-" $long "--" | replace "--disable-" "--enable-" -}}
@@ -542,6 +546,7 @@ engine.args.{{ $name }} is no flag of vLLM: write the flag as vllm serve --help=
 {{- with $hit -}}
 engine.extraArgs has "{{ $argument }}", which the chart sets as --{{ . }}: {{ index $flags.owned . }}.
 {{ end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

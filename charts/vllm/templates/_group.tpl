@@ -10,16 +10,13 @@ true
 {{- include "vllm.shorten" (list (include "vllm.fullname" .) (empty (include "vllm.group" .) | ternary 63 48)) -}}
 {{- end -}}
 
-{{- /* vllm.workload: apiVersion, kind and name of what makes the pods, as YAML. */ -}}
+{{- /* vllm.workload: apiVersion, kind and name of what makes the pods, as a JSON map. */ -}}
 {{- define "vllm.workload" -}}
+{{- $workload := dict "apiVersion" "apps/v1" "kind" "Deployment" -}}
 {{- if include "vllm.group" . -}}
-apiVersion: leaderworkerset.x-k8s.io/v1
-kind: LeaderWorkerSet
-{{- else -}}
-apiVersion: apps/v1
-kind: Deployment
-{{- end }}
-name: {{ include "vllm.workloadName" . | toYaml }}
+{{- $workload = dict "apiVersion" "leaderworkerset.x-k8s.io/v1" "kind" "LeaderWorkerSet" -}}
+{{- end -}}
+{{- set $workload "name" (include "vllm.workloadName" .) | toRawJson -}}
 {{- end -}}
 
 {{- /* vllm.servingLabels: the labels by which requests, scrapes and autoscalers find the pods with an API server: in a group, its leader alone. LeaderWorkerSet gives a leader the last of them. */ -}}
@@ -45,23 +42,23 @@ leaderworkerset.sigs.k8s.io/worker-index: "0"
 {{- eq .Values.distributed.backend "ray" | ternary (include "vllm.membersPort" .) "29502" -}}
 {{- end -}}
 
-{{- /* vllm.groupFlags: the flags that tell a pod its place in its group, as a JSON list of {name, value}; empty for one pod. Kubernetes fills in $(…), LeaderWorkerSet sets LWS_*. The leader goes by its address, as it opens ports there. */ -}}
-{{- define "vllm.groupFlags" -}}
-{{- $flags := list -}}
+{{- /* vllm.groupArgs: the arguments that tell a pod its place in its group, as a JSON list; empty for one pod. Kubernetes fills in $(…), LeaderWorkerSet sets LWS_*. The leader goes by its address, as it opens ports there. */ -}}
+{{- define "vllm.groupArgs" -}}
+{{- $args := list -}}
 {{- if and (include "vllm.group" .) (eq .Values.distributed.backend "ray") -}}
-{{- $flags = list (dict "name" "distributed-executor-backend" "value" "ray") -}}
+{{- $args = list "--distributed-executor-backend=ray" -}}
 {{- else if include "vllm.group" . -}}
-{{- $flags = list
-  (dict "name" "nnodes" "value" (include "vllm.nodes" .))
-  (dict "name" "node-rank" "value" (empty .worker | ternary "0" "$(LWS_WORKER_INDEX)"))
-  (dict "name" "master-addr" "value" (empty .worker | ternary "$(VLLM_HOST_IP)" "$(LWS_LEADER_ADDRESS)"))
-  (dict "name" "master-port" "value" (include "vllm.membersPort" .))
+{{- $args = list
+  (include "vllm.nodes" . | printf "--nnodes=%s")
+  (empty .worker | ternary "--node-rank=0" "--node-rank=$(LWS_WORKER_INDEX)")
+  (empty .worker | ternary "--master-addr=$(VLLM_HOST_IP)" "--master-addr=$(LWS_LEADER_ADDRESS)")
+  (include "vllm.membersPort" . | printf "--master-port=%s")
 -}}
 {{- if .worker -}}
-{{- $flags = append $flags (dict "name" "headless" "value" true) -}}
+{{- $args = append $args "--headless" -}}
 {{- end -}}
 {{- end -}}
-{{- toRawJson $flags -}}
+{{- toRawJson $args -}}
 {{- end -}}
 
 {{- /* vllm.groupCommand: the command that starts vLLM when all pods of the group are there, as a JSON list; vLLM's arguments follow it. */ -}}
@@ -77,22 +74,23 @@ leaderworkerset.sigs.k8s.io/worker-index: "0"
 {{- add .Values.startup.timeoutSeconds (empty (include "vllm.group" .) | ternary 0 .Values.distributed.joinTimeoutSeconds) -}}
 {{- end -}}
 
-{{- /* vllm.asWorker: what a template says of a worker, which has no API server: its values are without what only that has use for. Takes a list of root and the template's name. */ -}}
-{{- define "vllm.asWorker" -}}
-{{- $root := first . -}}
-{{- $values := deepCopy $root.Values -}}
+{{- /* vllm.worker: nothing; puts into .asWorker what a template gets of which a worker is asked. That has no API server, and its values are without what only that has use for. */ -}}
+{{- define "vllm.worker" -}}
+{{- if not .asWorker -}}
+{{- $values := deepCopy .Values -}}
 {{- $_ := set $values.server "apiKey" (dict "keys" dict) -}}
 {{- $_ := set $values.server "tls" dict -}}
 {{- $_ := set $values.engine "args" (omit ($values.engine.args | default dict) "api-server-count" "enable-ssl-refresh") -}}
 {{- $_ := set $values.metrics "scrapeAnnotations" (dict "enabled" false) -}}
-{{- include (last .) (dict "Values" $values "Release" $root.Release "Chart" $root.Chart "Files" $root.Files "Capabilities" $root.Capabilities "flags" $root.flags "worker" true) -}}
+{{- $_ := set . "asWorker" (omit . "Values" "pod") -}}
+{{- $_ := set .asWorker "Values" $values -}}
+{{- $_ := set .asWorker "worker" true -}}
+{{- end -}}
 {{- end -}}
 
-{{- /* vllm.rolloutStrategy: the LeaderWorkerSet's strategy, as YAML: one group goes before its successor comes, unless the user gives it room. */ -}}
-{{- define "vllm.rolloutStrategy" -}}
+{{- /* vllm.groupRollout: how many groups a rollout of the LeaderWorkerSet takes and adds, as a JSON map: one group goes before its successor comes, unless the user gives it room. */ -}}
+{{- define "vllm.groupRollout" -}}
 {{- $rolling := dict "maxSurge" 0 "maxUnavailable" 1 -}}
 {{- include "vllm.overlay" (dict "base" $rolling "over" (.Values.strategy.rollingUpdate | default dict)) -}}
-type: RollingUpdate
-rollingUpdateConfiguration:
-  {{- toYaml $rolling | nindent 2 }}
+{{- toRawJson $rolling -}}
 {{- end -}}

@@ -13,11 +13,11 @@
 {{- /* vllm.gap: "true" where a rollout may take away every server before one of their successors has come, so that nothing answers meanwhile. */ -}}
 {{- define "vllm.gap" -}}
 {{- $servers := include "vllm.minReplicas" . | int64 | max 1 -}}
-{{- $strategy := include "vllm.strategy" . | fromYaml -}}
+{{- $strategy := include "vllm.strategy" . | fromJson -}}
 {{- $rolling := $strategy.rollingUpdate | default dict -}}
 {{- $recreate := eq ($strategy.type | default "") "Recreate" -}}
 {{- if include "vllm.group" . -}}
-{{- $rolling = include "vllm.rolloutStrategy" . | fromYaml | dig "rollingUpdateConfiguration" dict -}}
+{{- $rolling = include "vllm.groupRollout" . | fromJson -}}
 {{- $recreate = eq $servers 1 -}}
 {{- end -}}
 {{- $surge := include "vllm.share" (list $rolling.maxSurge $servers 99) | int64 -}}
@@ -38,7 +38,7 @@ true
 {{- mul (include "vllm.progressDeadline" . | int64) (include "vllm.maxReplicas" . | int64 | max 1) -}}
 {{- end -}}
 
-{{- /* vllm.strategy: the Deployment's strategy, the user's with what it leaves open. A surge needs free devices, and claims that two nodes can mount; without one a server must go first. */ -}}
+{{- /* vllm.strategy: the Deployment's strategy as JSON, the user's with what it leaves open. A surge needs free devices, and claims that two nodes can mount; without one a server must go first. */ -}}
 {{- define "vllm.strategy" -}}
 {{- $strategy := deepCopy (.Values.strategy | default dict) -}}
 {{- if ne ($strategy.type | default "") "Recreate" -}}
@@ -54,7 +54,7 @@ true
 {{- $_ := set $strategy "type" "RollingUpdate" -}}
 {{- $_ := set $strategy "rollingUpdate" $rolling -}}
 {{- end -}}
-{{- toYaml $strategy -}}
+{{- toRawJson $strategy -}}
 {{- end -}}
 
 {{- /* vllm.maxUnavailablePods: the pods that may be gone by evictions. With one pod its whole group goes, so in groups each server but one counts all of its pods. */ -}}
@@ -70,36 +70,35 @@ true
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.health: the request by which the kubelet asks for the server's health; it takes any certificate. */ -}}
+{{- /* vllm.health: the request by which the kubelet asks for the server's health, as JSON; it takes any certificate. */ -}}
 {{- define "vllm.health" -}}
-httpGet:
-  path: /health
-  port: {{ include "vllm.scheme" . }}
-  {{- if .Values.server.tls }}
-  scheme: HTTPS
-  {{- end }}
+{"path": "/health", "port": "{{ include "vllm.scheme" . }}"{{ if .Values.server.tls }}, "scheme": "HTTPS"{{ end }}}
 {{- end -}}
 
-{{- /* vllm.probes: the three probes. vLLM opens its port only when it can serve, and a saturated server may answer late. */ -}}
+{{- /* vllm.probes: the three probes as fields of a JSON map. vLLM opens its port only when it can serve, and a saturated server may answer late. */ -}}
 {{- define "vllm.probes" -}}
+{{- $health := include "vllm.health" . -}}
 {{- $period := 2 -}}
-startupProbe:
-  {{- include "vllm.health" . | nindent 2 }}
-  periodSeconds: {{ $period }}
-  timeoutSeconds: 5
-  failureThreshold: {{ div (add (include "vllm.startSeconds" . | int64) $period -1) $period }}
-readinessProbe:
-  {{- include "vllm.health" . | nindent 2 }}
-  periodSeconds: 5
-  timeoutSeconds: 5
-  failureThreshold: 3
-livenessProbe:
-  {{- include "vllm.health" . | nindent 2 }}
-  periodSeconds: 10
-  timeoutSeconds: 10
-  failureThreshold: 12
-  # a server that is to be replaced for being broken isn't drained
-  terminationGracePeriodSeconds: 30
+"startupProbe": {
+  "httpGet": {{ $health }},
+  "periodSeconds": {{ $period }},
+  "timeoutSeconds": 5,
+  "failureThreshold": {{ div (add (include "vllm.startSeconds" . | int64) $period -1) $period }}
+},
+"readinessProbe": {
+  "httpGet": {{ $health }},
+  "periodSeconds": 5,
+  "timeoutSeconds": 5,
+  "failureThreshold": 3
+},
+"livenessProbe": {
+  "httpGet": {{ $health }},
+  "periodSeconds": 10,
+  "timeoutSeconds": 10,
+  "failureThreshold": 12,
+  {{- /* a server that is to be replaced for being broken isn't drained */}}
+  "terminationGracePeriodSeconds": 30
+}
 {{- end -}}
 
 {{- /* vllm.preStop: the command that runs before the server is told to stop, as a JSON list. */ -}}

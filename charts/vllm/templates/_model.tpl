@@ -1,5 +1,6 @@
-{{- /* vllm.sources: the model and its adapters, as a JSON list of maps: key (where it stands in the values), name (of its volume), uri, revision, credentials, scheme and rest of the URI, folder (where a volume of it is mounted), and path, as vLLM is told it. */ -}}
+{{- /* vllm.sources: the model and its adapters, as a JSON list of maps: key (where it stands in the values), name (of its volume), uri, revision, credentials, scheme and rest of the URI, folder (where a volume of it is mounted), and path, as vLLM is told it. Kept in .sources. */ -}}
 {{- define "vllm.sources" -}}
+{{- if not .sources -}}
 {{- $sources := list (merge (dict "key" "model" "name" "model" "folder" "/model" "fetched" "") (pick .Values.model "uri" "revision" "credentials")) -}}
 {{- range $name, $adapter := .Values.model.lora.adapters -}}
   {{- if $adapter -}}
@@ -21,7 +22,9 @@
   {{- end -}}
   {{- $_ := merge . (dict "scheme" $parts._0 "rest" $rest "path" $path) -}}
 {{- end -}}
-{{- toRawJson $sources -}}
+{{- $_ := toRawJson $sources | set . "sources" -}}
+{{- end -}}
+{{- .sources -}}
 {{- end -}}
 
 {{- /* vllm.modelPath: the model as vLLM is told it: a name on Hugging Face, a folder, or a place in object storage. */ -}}

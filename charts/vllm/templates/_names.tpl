@@ -14,8 +14,9 @@
 {{- include "vllm.shorten" (list (default .Chart.Name .Values.nameOverride) 63) -}}
 {{- end -}}
 
-{{- /* vllm.fullname: the name of the release's objects. Release names are unique in a namespace, so the release's name alone keeps two releases apart; a subchart adds its own name. Helm takes dots and a digit in front, and capitals in an alias; a Service does not, so such a name is changed, with a hash of the whole. */ -}}
+{{- /* vllm.fullname: the name of the release's objects. Release names are unique in a namespace, so the release's name alone keeps two releases apart; a subchart adds its own name. Helm takes dots and a digit in front, and capitals in an alias; a Service does not, so such a name is changed, with a hash of the whole. Kept in .fullname. */ -}}
 {{- define "vllm.fullname" -}}
+{{- if not .fullname -}}
 {{- $name := .Release.Name -}}
 {{- if .Values.fullnameOverride -}}
 {{- $name = .Values.fullnameOverride -}}
@@ -26,7 +27,9 @@
 {{- $legal := regexReplaceAll "[^a-z0-9-]" (lower $name) "-" -}}
 {{- $name = printf "%s-%s" (regexReplaceAll "^[^a-z]" $legal "vllm-${0}") (sha256sum $name | trunc 8) -}}
 {{- end -}}
-{{- include "vllm.shorten" (list $name 63) -}}
+{{- $_ := include "vllm.shorten" (list $name 63) | set . "fullname" -}}
+{{- end -}}
+{{- .fullname -}}
 {{- end -}}
 
 {{- /* vllm.selectorLabels: the labels by which objects find the pods of a release; immutable, so only name and instance. */ -}}
@@ -44,24 +47,32 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- define "vllm.podMetadata" -}}
 labels:
   {{- include "vllm.podLabels" . | nindent 2 }}
-{{- with include "vllm.podAnnotations" . | fromYaml }}
+{{- with include "vllm.podAnnotations" . | fromJson }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
-{{- /* vllm.metadata: name, namespace, labels and annotations of an object. Takes a dict of root, and of name, labels, annotations and selector (instead of vllm.selectorLabels) where they differ. */ -}}
+{{- /* vllm.labels: the labels that every object has, as a JSON map. Kept in .labels. */ -}}
+{{- define "vllm.labels" -}}
+{{- if not .labels -}}
+{{- $labels := include "vllm.selectorLabels" . | fromYaml -}}
+{{- $_ := set $labels "app.kubernetes.io/version" .Chart.AppVersion -}}
+{{- $_ := set $labels "app.kubernetes.io/managed-by" .Release.Service -}}
+{{- $_ := set $labels "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63) -}}
+{{- $_ := toRawJson $labels | set . "labels" -}}
+{{- end -}}
+{{- .labels -}}
+{{- end -}}
+
+{{- /* vllm.metadata: name, namespace, labels and annotations of an object. Takes a dict of root, and of name, labels, annotations and selector (labels instead of vllm.selectorLabels) where they differ. */ -}}
 {{- define "vllm.metadata" -}}
 {{- $root := .root -}}
-{{- $labels := .selector | default (include "vllm.selectorLabels" $root | fromYaml) -}}
-{{- $_ := set $labels "app.kubernetes.io/version" $root.Chart.AppVersion -}}
-{{- $_ := set $labels "app.kubernetes.io/managed-by" $root.Release.Service -}}
-{{- $_ := set $labels "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63) -}}
 {{- /* Helm takes on, no or 123 for a name, which YAML takes for something else without quotation marks. */ -}}
 name: {{ .name | default (include "vllm.fullname" $root) | toYaml }}
 namespace: {{ $root.Release.Namespace | toYaml }}
 labels:
-  {{- mergeOverwrite dict ($root.Values.commonLabels | default dict) (.labels | default dict) $labels | toYaml | nindent 2 }}
+  {{- mergeOverwrite dict ($root.Values.commonLabels | default dict) (.labels | default dict) (include "vllm.labels" $root | fromJson) (.selector | default dict) | toYaml | nindent 2 }}
 {{- with mergeOverwrite dict ($root.Values.commonAnnotations | default dict) (.annotations | default dict) }}
 annotations:
   {{- toYaml . | nindent 2 }}
@@ -73,7 +84,7 @@ annotations:
 {{- include "vllm.shorten" (list (printf "%s-%s" (include "vllm.fullname" (first .)) (last .)) 63) -}}
 {{- end -}}
 
-{{- /* vllm.podAnnotations: the annotations of the pods; checksums change with the files that the server reads once, so that a change restarts the pods. */ -}}
+{{- /* vllm.podAnnotations: the annotations of the pods, as a JSON map; checksums change with the files that the server reads once, so that a change restarts the pods. */ -}}
 {{- define "vllm.podAnnotations" -}}
 {{- $annotations := dict "checksum/lifecycle" (include "vllm.lifecycleFiles" . | sha256sum) -}}
 {{- with .Values.engine.files -}}
@@ -87,7 +98,7 @@ annotations:
 {{- $_ := set $annotations "prometheus.io/scheme" "https" -}}
 {{- end -}}
 {{- end -}}
-{{- mergeOverwrite $annotations (.Values.podAnnotations | default dict) | toYaml -}}
+{{- mergeOverwrite $annotations (.Values.podAnnotations | default dict) | toRawJson -}}
 {{- end -}}
 
 {{- /* vllm.serviceAccountName: the name of the pod's service account. */ -}}

@@ -1,7 +1,7 @@
-{{- /* vllm.pod: the spec of a pod that serves the model, or in a group leads it, with the user's podSpec laid over it, as JSON; .worker makes it that of a worker. It is put together once and kept in .pod, as workloads and checks both need it. */ -}}
+{{- /* vllm.pod: the spec of a pod that serves the model, or in a group leads it, with the user's podSpec laid over it; .worker makes it that of a worker. Nothing is returned: it is put together once and kept in .pod, as workloads and checks both need it. */ -}}
 {{- define "vllm.pod" -}}
 {{- if not .pod -}}
-{{- $spec := include "vllm.computedPod" . | fromYaml -}}
+{{- $spec := include "vllm.computedPod" . | fromJson -}}
 {{- $overlays := list .Values.podSpec -}}
 {{- if include "vllm.group" . -}}
 {{- $overlays = append $overlays (empty .worker | ternary .Values.distributed.leaderPodSpec .Values.distributed.workerPodSpec) -}}
@@ -12,9 +12,8 @@
 {{- range concat ($spec.initContainers | default list) ($spec.containers | default list) -}}
 {{- include "vllm.amounts" (.resources | default dict) -}}
 {{- end -}}
-{{- $_ := set . "pod" (toRawJson $spec) -}}
+{{- $_ := toRawJson $spec | fromJson | set . "pod" -}}
 {{- end -}}
-{{- .pod -}}
 {{- end -}}
 
 {{- /* vllm.securityContext: a security context without what securityPreset leaves to the cluster, as JSON. Takes a list of root and context. */ -}}
@@ -47,74 +46,66 @@
 {{- toRawJson $list -}}
 {{- end -}}
 
-{{- /* vllm.computedPod: the spec of a pod that serves the model, before podSpec, as YAML; maps and lists stand in it as JSON, as it is read again and toYaml is slow. */ -}}
+{{- /* vllm.computedPod: the spec of a pod that serves the model, before podSpec, as JSON, which is read sooner than YAML. */ -}}
 {{- define "vllm.computedPod" -}}
-serviceAccountName: {{ include "vllm.serviceAccountName" . | toYaml }}
-automountServiceAccountToken: false
-{{- with include "vllm.imagePullSecrets" . | fromJsonArray }}
-imagePullSecrets: {{ toRawJson . }}
-{{- end }}
-# Kubernetes would set VLLM_PORT to a URI for a Service named vllm, and vLLM would refuse to start.
-enableServiceLinks: false
-terminationGracePeriodSeconds: {{ include "vllm.gracePeriod" . }}
-{{- with include "vllm.securityContext" (list . .Values.podSecurityContext) | fromJson }}
-securityContext: {{ toRawJson . }}
-{{- end }}
-{{- with .Values.nodeSelector }}
-nodeSelector: {{ toRawJson . }}
-{{- end }}
-{{- with .Values.tolerations }}
-tolerations: {{ toRawJson . }}
-{{- end }}
-{{- with .Values.affinity }}
-affinity: {{ toRawJson . }}
-{{- end }}
-{{- with .Values.topologySpreadConstraints }}
-topologySpreadConstraints: {{ toRawJson . }}
-{{- end }}
-{{- with .Values.priorityClassName }}
-priorityClassName: {{ toYaml . }}
-{{- end }}
-{{- with .Values.runtimeClassName }}
-runtimeClassName: {{ toYaml . }}
-{{- end }}
-{{- with include "vllm.initContainers" . | fromJsonArray }}
-initContainers: {{ toRawJson . }}
-{{- end }}
-containers:
-  - name: vllm
-    image: {{ include "vllm.image" . | quote }}
-    imagePullPolicy: {{ .Values.image.pullPolicy }}
+{
+  "serviceAccountName": {{ include "vllm.serviceAccountName" . | toRawJson }},
+  "automountServiceAccountToken": false,
+  {{- with include "vllm.imagePullSecrets" . | fromJsonArray }}
+  "imagePullSecrets": {{ toRawJson . }},
+  {{- end }}
+  {{- /* Kubernetes would set VLLM_PORT to a URI for a Service named vllm, and vLLM would refuse to start. */}}
+  "enableServiceLinks": false,
+  "terminationGracePeriodSeconds": {{ include "vllm.gracePeriod" . }},
+  {{- with include "vllm.securityContext" (list . .Values.podSecurityContext) | fromJson }}
+  "securityContext": {{ toRawJson . }},
+  {{- end }}
+  {{- range $field := list "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" "priorityClassName" "runtimeClassName" }}
+  {{- with index $.Values $field }}
+  {{ toRawJson $field }}: {{ toRawJson . }},
+  {{- end }}
+  {{- end }}
+  {{- with include "vllm.initContainers" . | fromJsonArray }}
+  "initContainers": {{ toRawJson . }},
+  {{- end }}
+  "containers": [{
+    "name": "vllm",
+    "image": {{ include "vllm.image" . | toRawJson }},
+    "imagePullPolicy": {{ toRawJson .Values.image.pullPolicy }},
     {{- if include "vllm.group" . }}
-    command: {{ include "vllm.groupCommand" . }}
+    "command": {{ include "vllm.groupCommand" . }},
     {{- end }}
-    # The image's entrypoint is "vllm serve".
-    args: {{ include "vllm.args" . }}
-    env: {{ include "vllm.env" . }}
+    {{- /* The image's entrypoint is "vllm serve". */}}
+    "args": {{ include "vllm.args" . }},
+    "env": {{ include "vllm.env" . }},
     {{- with .Values.engine.envFrom }}
-    envFrom: {{ toRawJson . }}
+    "envFrom": {{ toRawJson . }},
     {{- end }}
     {{- if not .worker }}
-    ports:
-      - name: {{ include "vllm.scheme" . }}
-        containerPort: {{ include "vllm.scalar" .Values.server.port }}
-        protocol: TCP
-      {{- if include "vllm.group" . }}
-      - name: members
-        containerPort: {{ include "vllm.membersPort" . }}
-        protocol: TCP
+    "ports": [
+      {
+        "name": {{ include "vllm.scheme" . | toRawJson }},
+        "containerPort": {{ include "vllm.scalar" .Values.server.port }},
+        "protocol": "TCP"
+      }
+      {{- if include "vllm.group" . }},
+      {
+        "name": "members",
+        "containerPort": {{ include "vllm.membersPort" . }},
+        "protocol": "TCP"
+      }
       {{- end }}
-    {{- include "vllm.probes" . | nindent 4 }}
+    ],
+    {{- include "vllm.probes" . | nindent 4 }},
     {{- end }}
-    lifecycle:
-      preStop:
-        exec:
-          command: {{ include "vllm.preStop" . }}
-    resources: {{ include "vllm.resources" . }}
+    "lifecycle": {"preStop": {"exec": {"command": {{ include "vllm.preStop" . }}}}},
+    "resources": {{ include "vllm.resources" . }},
     {{- with include "vllm.securityContext" (list . .Values.securityContext) | fromJson }}
-    securityContext: {{ toRawJson . }}
+    "securityContext": {{ toRawJson . }},
     {{- end }}
-    terminationMessagePolicy: FallbackToLogsOnError
-    volumeMounts: {{ include "vllm.volumeMounts" . }}
-volumes: {{ include "vllm.volumes" . }}
+    "terminationMessagePolicy": "FallbackToLogsOnError",
+    "volumeMounts": {{ include "vllm.volumeMounts" . }}
+  }],
+  "volumes": {{ include "vllm.volumes" . }}
+}
 {{- end -}}

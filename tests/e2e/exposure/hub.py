@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -49,18 +50,27 @@ class Hub(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815  as the library calls it
 
     def send(self, path: Path | None) -> None:
-        """Answer with a file, or that there is none."""
+        """Answer with a file or the part of it that is asked for, or that there is none."""
         if not path:
             self.answer(404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit})
             return
-        self.send_response(200)
+        size = path.stat().st_size
+        part = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers["Range"] or "")
+        first, last = (int(part[1]), min(int(part[2]), size - 1)) if part else (0, size - 1)
+        self.send_response(206 if part else 200)
+        if part:
+            self.send_header("Content-Range", f"bytes {first}-{last}/{size}")
         self.send_header("X-Repo-Commit", commit)
         self.send_header("ETag", f'"{digests[path]}"')
-        self.send_header("Content-Length", str(path.stat().st_size))
+        self.send_header("Content-Length", str(last + 1 - first))
         self.end_headers()
         if self.command == "GET":
             with path.open("rb") as content:
-                shutil.copyfileobj(content, self.wfile)
+                content.seek(first)
+                if part:
+                    self.wfile.write(content.read(last + 1 - first))
+                else:
+                    shutil.copyfileobj(content, self.wfile)
 
     def answer(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
         """Answer with a few bytes."""

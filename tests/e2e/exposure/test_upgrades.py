@@ -76,7 +76,8 @@ def test_the_last_release_becomes_this_commit(
         release.settle()
     record(f"from {last_release.version}, installed by Helm 3.17, to this commit by Helm 4", load.report)
     assert not before & _servers(release)
-    nothing_lost(load.report)
+    # servers of 0.1.0 don't ask clients to leave, and vLLM answers the last request of a kept connection with 500
+    nothing_lost(load.report, known="after shutdown" if last_release.version == "0.1.0" else "")
     assert KILLED not in ends.exit_codes.values()
 
 
