@@ -45,14 +45,15 @@ def run() -> None:
     if target not in ("test", "test-all"):
         sys.exit(_pytest(*sys.argv[1:]))
     lint = Lint(PROGRAMS, at_once=1)  # the tests tell of generated files
-    oldest = tools.oldest_helm(install=target == "test-all")
-    code = _pytest(*arguments)
-    if code == 0 and target == "test-all":
+    every = target == "test-all"
+    oldest = tools.oldest_helm(install=every)
+    code = _pytest(*arguments, also=None if every else oldest)
+    if code == 0 and every:
         tools.put_on_path("promtool")
         code = _pytest("tests/rules", "tests/property", "tests/docs_programs", *arguments)
-    if code == 0 and oldest:
-        code = _repeat(oldest, every=target == "test-all", arguments=arguments)
-    elif code == 0:
+    if code == 0 and every:
+        code = _pytest("tests/contract", "tests/render", *arguments, helm=oldest)
+    elif code == 0 and not oldest:
         version = VERSIONS["tools"]["helm"]["oldest"]
         say(f"Not repeated with Helm {version}, which isn't there: `make test-all` installs it.")
     lint.finish()
@@ -69,15 +70,13 @@ def _renders() -> Path:
     return folder
 
 
-def _repeat(helm: Path, *, every: bool, arguments: list[str]) -> int:
-    """Run the contract and render tests with another Helm: every one of them, or those that must see both."""
-    chosen = ["tests/contract", "tests/render"] if every else ["tests/contract", "-m", "every_helm"]
-    return _pytest(*chosen, *arguments, helm=helm)
+def _pytest(*arguments: str, helm: Path | None = None, also: Path | None = None) -> int:
+    """Run pytest, with another Helm than that on PATH, or also with another where both must be seen.
 
-
-def _pytest(*arguments: str, helm: Path | None = None) -> int:
-    """Run pytest, with another Helm than that on PATH if one is given; returns its exit code."""
-    environment = os.environ | ({"HELM": str(helm)} if helm else {})
+    Returns its exit code.
+    """
+    helms = {"HELM": helm, "OLDEST_HELM": also}
+    environment = os.environ | {name: str(program) for name, program in helms.items() if program}
     needless = [name for name, folder in _PLUGINS.items() if not any(word.startswith(folder) for word in arguments)]
     without = [word for name in needless for word in ("-p", f"no:{name}")]
     shared = _BY_FILE if "-n" in arguments else ()

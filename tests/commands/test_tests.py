@@ -14,12 +14,12 @@ OLDEST = Path("/tools/helm-oldest/helm")
 
 
 @pytest.fixture
-def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[str, ...], Path | None]]:
-    """Arguments and Helm of each run of pytest, instead of running it."""
-    found: list[tuple[tuple[str, ...], Path | None]] = []
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[str, ...], Path | None, Path | None]]:
+    """Arguments of each run of pytest, its Helm and the one that it also asks, instead of running it."""
+    found: list[tuple[tuple[str, ...], Path | None, Path | None]] = []
 
-    def note(*arguments: str, helm: Path | None = None) -> int:
-        found.append((arguments, helm))
+    def note(*arguments: str, helm: Path | None = None, also: Path | None = None) -> int:
+        found.append((arguments, helm, also))
         return 0
 
     monkeypatch.setattr(tests, "_pytest", note)
@@ -41,7 +41,7 @@ def test_make_test_repeats_what_both_must_show_if_the_oldest_helm_is_there(
 ) -> None:
     monkeypatch.setattr(tools, "oldest_helm", lambda *, install: None if install else OLDEST)
     command(monkeypatch, "test", "-n", "2")
-    assert runs == [(("-n", "2"), None), (("tests/contract", "-m", "every_helm", "-n", "2"), OLDEST)]
+    assert runs == [(("-n", "2"), None, OLDEST)]
 
 
 def test_make_test_says_what_it_left_out_if_the_oldest_helm_is_not_there(
@@ -49,7 +49,7 @@ def test_make_test_says_what_it_left_out_if_the_oldest_helm_is_not_there(
 ) -> None:
     monkeypatch.setattr(tools, "oldest_helm", lambda *, install: OLDEST if install else None)
     command(monkeypatch, "test")
-    assert runs == [((), None)]
+    assert runs == [((), None, None)]
     assert "Not repeated with Helm 3.17.0, which isn't there: `make test-all` installs it." in capsys.readouterr().out
 
 
@@ -59,9 +59,9 @@ def test_make_test_all_checks_rules_and_random_values_and_repeats_the_contract_a
     monkeypatch.setattr(tools, "oldest_helm", lambda *, install: OLDEST if install else None)
     command(monkeypatch, "test-all")
     assert runs == [
-        ((), None),
-        (("tests/rules", "tests/property", "tests/docs_programs"), None),
-        (("tests/contract", "tests/render"), OLDEST),
+        ((), None, None),
+        (("tests/rules", "tests/property", "tests/docs_programs"), None, None),
+        (("tests/contract", "tests/render"), OLDEST, None),
     ]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +12,29 @@ from harness import helm, refusals
 
 #: Keys and, in lists, numbers that lead to a value.
 Steps = tuple[str | int, ...]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what both Helms must show with that of $OLDEST_HELM, too, where it names one."""
+    oldest = os.environ.get("OLDEST_HELM")
+    if oldest and metafunc.definition.get_closest_marker("every_helm"):
+        metafunc.parametrize("program", [None, oldest], ids=["helm", "oldest-helm"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def program(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Renders are made by another Helm, if a parameter names one."""
+    another = getattr(request, "param", None)
+    if another is None:
+        yield
+        return
+    known = (helm.binary, helm.version, helm._render)
+    monkeypatch.setenv("HELM", another)
+    for function in known:
+        function.cache_clear()
+    yield
+    for function in known:
+        function.cache_clear()
 
 
 class Complaints:
