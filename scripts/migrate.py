@@ -107,8 +107,9 @@ def read_objects(paths: list[Path]) -> list[Body]:
                     )
                 if item["kind"] not in ("Secret", "ConfigMap") and not isinstance(item.get("spec", {}), dict):
                     raise InputError(f"{path}: the spec of {item['kind']}/{item['metadata']['name']} is no map.")
-                _as_kubernetes_takes_it(path, item)
-                found.append({"spec": {}, **_without_nulls(item)})
+                body = _without_nulls(item)
+                _as_kubernetes_takes_it(path, body)
+                found.append({"spec": {}, **body})
     return found
 
 

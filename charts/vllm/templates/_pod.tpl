@@ -60,8 +60,16 @@
   {{- with include "vllm.securityContext" (list . .Values.podSecurityContext) | fromJson }}
   "securityContext": {{ toRawJson . }},
   {{- end }}
-  {{- range $field := list "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" "priorityClassName" "runtimeClassName" }}
-  {{- with index $.Values $field }}
+  {{- $placed := dict
+    "nodeSelector" .Values.nodeSelector
+    "tolerations" .Values.tolerations
+    "affinity" .Values.affinity
+    "topologySpreadConstraints" .Values.topologySpreadConstraints
+    "priorityClassName" .Values.priorityClassName
+    "runtimeClassName" .Values.runtimeClassName
+  }}
+  {{- range $field, $value := $placed }}
+  {{- with $value }}
   {{ toRawJson $field }}: {{ toRawJson . }},
   {{- end }}
   {{- end }}

@@ -99,13 +99,9 @@ def test_ports_of_the_group_are_the_members_own(release: Release) -> None:
     address = leader["status"]["podIP"]
     (service,) = json.loads(release.kubectl("get", "services", f"--selector={_CHART}", "--output=json"))["items"]
     assert [port["port"] for port in service["spec"]["ports"]] == [80]
-    # what a member sees: vLLM's port and that of the members at the leader, of the Service only vLLM's, and no API here
+    # what a member sees: vLLM's port and that of the members at the leader, the Service, and neither port here
     ends = [(address, 8000), (address, _MEMBERS), (service["spec"]["clusterIP"], 80)]
-    shut = [
-        (service["spec"]["clusterIP"], _MEMBERS),
-        (worker["status"]["podIP"], 8000),
-        (worker["status"]["podIP"], _MEMBERS),
-    ]
+    shut = [(worker["status"]["podIP"], 8000), (worker["status"]["podIP"], _MEMBERS)]
     said = release.kubectl("exec", _name(worker), "--", "python3", "-c", CONNECT, json.dumps([*ends, *shut]))
     assert json.loads(said) == [True] * len(ends) + [False] * len(shut)
 
