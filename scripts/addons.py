@@ -12,7 +12,7 @@ import yaml
 from ci.build import addon_images
 from ci.build.addon_images import AddonImage
 from scripts import cluster, crds, images, preload
-from scripts.common import ROOT, UserError, main
+from scripts.common import ROOT, UserError, from_yaml, main
 from scripts.progress import step
 from scripts.prometheus import Prometheus
 from scripts.release import Release
@@ -102,7 +102,7 @@ def prometheus(releases: Sequence[Release], jobs: Sequence[dict[str, Any]] = ())
     own = {"job_name": "prometheus", "static_configs": [{"targets": ["localhost:9090"]}]}
     state = {"job_name": "kube-state", "honor_labels": True, "static_configs": [{"targets": [_KUBE_STATE]}]}
     # this version has no scrape_config_files yet
-    brought = [j for r in releases for j in yaml.safe_load(_file(r, "scrape-config"))["scrape_configs"]]
+    brought = [j for r in releases for j in from_yaml(_file(r, "scrape-config"))["scrape_configs"]]
     every = [own, state, *jobs, *brought]
     configuration = {
         "global": {"scrape_interval": "5s", "evaluation_interval": "5s"},
@@ -142,7 +142,7 @@ def prometheus_adapter(release: Release) -> Iterator[None]:
     """prometheus-adapter beside `prometheus`, as long as the block takes, with the rules that a release brings."""
     configuration = _file(release, "adapter-config")
     served, other = "custom", "external"
-    if "externalRules" in yaml.safe_load(configuration):
+    if "externalRules" in from_yaml(configuration):
         served, other = other, served
     with _configured(addon_images.PROMETHEUS_ADAPTER, {"config.yaml": configuration}):
         # the adapter serves only that for which it has rules, and a dead API spoils every listing of resources

@@ -13,13 +13,13 @@ from typing import Any
 
 import yaml
 
-from scripts.common import CHART, ROOT, VERSIONS, generated
+from scripts.common import CHART, ROOT, VERSIONS, from_yaml, generated
 
 TARGET = CHART / "README.md"
-METADATA: dict[str, Any] = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+METADATA: dict[str, Any] = from_yaml((CHART / "Chart.yaml").read_text(encoding="utf-8"))
 VALUES = (CHART / "values.yaml").read_text(encoding="utf-8")
-SCHEMA: dict[str, Any] = yaml.safe_load((CHART / "values.schema.yaml").read_text(encoding="utf-8"))
-FLAGS: dict[str, Any] = yaml.safe_load((CHART / "files" / "flags.yaml").read_text(encoding="utf-8"))
+SCHEMA: dict[str, Any] = from_yaml((CHART / "values.schema.yaml").read_text(encoding="utf-8"))
+FLAGS: dict[str, Any] = from_yaml((CHART / "files" / "flags.yaml").read_text(encoding="utf-8"))
 
 #: Files in values/ that are shown whole, from the simplest on.
 EXAMPLES = ("single-gpu", "multi-gpu", "production", "autoscaling", "cpu")
@@ -137,7 +137,7 @@ def sections() -> Iterator[str]:
     """Each section of values.yaml as a heading and the table of its keys."""
     root = yaml.compose(VALUES, Loader=yaml.SafeLoader)
     assert isinstance(root, yaml.MappingNode), "values.yaml is a map"
-    keys = list(rows(root, yaml.safe_load(VALUES), SCHEMA))
+    keys = list(rows(root, from_yaml(VALUES), SCHEMA))
     starts = [
         (n, found[1]) for n, line in enumerate(VALUES.splitlines()) if (found := re.match(r"# -- (.+?) -+$", line))
     ]

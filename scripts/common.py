@@ -51,9 +51,14 @@ class CommandError(UserError):
         super().__init__(f"`{' '.join(command[:4])}{' …' if len(command) > 4 else ''}` failed ({code}):\n{tail}")
 
 
+def from_yaml(text: str) -> Any:
+    """What a document of ours says; the library in C reads it six times faster than the one in Python."""
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (a safe loader)
+
+
 def app_version() -> str:
     """The vLLM version that the chart deploys, e.g. `0.32.0`."""
-    return str(yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"])
+    return str(from_yaml((CHART / "Chart.yaml").read_text())["appVersion"])
 
 
 def run(

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from ci.build import programs
-from scripts.common import CACHE, ROOT, VERSIONS, main, product, run, scratch_folder
+from scripts.common import CACHE, ROOT, VERSIONS, from_yaml, main, product, run, scratch_folder
 from scripts.progress import say, step
 from scripts.schema import to_text
 
@@ -114,7 +114,7 @@ def definitions(source: Source, controller_gen: Path) -> Iterator[tuple[str, Sch
         output = f"output:crd:dir={folder / 'crds'}"
         run([controller_gen, generator, f"paths={source.package}", output], cwd=module, env=environment)
         for path in (folder / "crds").iterdir():
-            definition = yaml.safe_load(path.read_text(encoding="utf-8"))
+            definition = from_yaml(path.read_text(encoding="utf-8"))
             yield definition["spec"]["names"]["kind"], definition
 
 

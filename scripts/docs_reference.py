@@ -7,11 +7,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scripts import snippets
 from scripts.chart_readme import FLAGS, METADATA, SCHEMA, mark, table
-from scripts.common import CHART, ROOT
+from scripts.common import CHART, ROOT, from_yaml
 
 _DATA = ROOT / "tests" / "harness" / "data"
 
@@ -67,7 +65,7 @@ checks:
 def metrics() -> str:
     """Every metric that vLLM exposes and every series that the chart records."""
     captured: dict[str, Any] = json.loads((_DATA / f"vllm-metrics-{METADATA['appVersion']}.json").read_text("utf-8"))
-    rules: dict[str, Any] = yaml.safe_load((CHART / "files" / "rules.yaml").read_text(encoding="utf-8"))
+    rules: dict[str, Any] = from_yaml((CHART / "files" / "rules.yaml").read_text(encoding="utf-8"))
     exposed = (
         (f"`{name}`", metric["type"], ", ".join(f"`{label}`" for label in metric["labels"]))
         for name, metric in captured.items()
@@ -94,7 +92,7 @@ in each of their windows beside these ([how](../observability.md#recording-and-a
 
 def alerts() -> str:
     """Every alert with its severity and its runbook."""
-    rules: dict[str, Any] = yaml.safe_load((CHART / "files" / "rules.yaml").read_text(encoding="utf-8"))
+    rules: dict[str, Any] = from_yaml((CHART / "files" / "rules.yaml").read_text(encoding="utf-8"))
     rows = []
     for name, rule in rules["alerts"].items():
         runbook = f"[{name}](../runbooks.md#{name.lower()})"
@@ -147,7 +145,7 @@ kubectl for each word of their commands (`tests/docs_programs`).
 
 def gpus() -> str:
     """Every GPU that `make new-values` knows."""
-    known: dict[str, Any] = yaml.safe_load((ROOT / "scripts" / "gpus.yaml").read_text(encoding="utf-8"))
+    known: dict[str, Any] = from_yaml((ROOT / "scripts" / "gpus.yaml").read_text(encoding="utf-8"))
     rows = (
         (
             f"`{name}`",

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from scripts.common import CHART, ROOT, CommandError, UserError, digest, main, run
+from scripts.common import CHART, ROOT, CommandError, UserError, digest, from_yaml, main, run
 from scripts.progress import say
 from scripts.tools import put_on_path
 
@@ -93,7 +93,7 @@ def metadata(chart: Path, text: str, repository: str) -> dict[str, Any]:
         text: the changelog's section.
         repository: where the sources are published, as https://github.com/owner/name; empty leaves links out.
     """
-    given: dict[str, Any] = yaml.safe_load((chart / "Chart.yaml").read_text(encoding="utf-8"))
+    given: dict[str, Any] = from_yaml((chart / "Chart.yaml").read_text(encoding="utf-8"))
     icon = base64.b64encode((ROOT / "docs" / "icon.svg").read_bytes()).decode()
     annotations = {
         **given["annotations"],
@@ -123,7 +123,7 @@ def package(chart: Path, changelog: str, target: Path, *, repository: str = "", 
     Raises:
         UserError: where changelog and version don't agree, or the package is not what it must be.
     """
-    version = str(yaml.safe_load((chart / "Chart.yaml").read_text(encoding="utf-8"))["version"])
+    version = str(from_yaml((chart / "Chart.yaml").read_text(encoding="utf-8"))["version"])
     text = led(section(changelog, version), repository, version)
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
@@ -209,7 +209,7 @@ def release() -> None:
     if registry and not registry.startswith("oci://"):
         raise UserError(f"PUSH={registry} is no OCI registry: write oci://registry/folder.")
     if registry:
-        require_clean_tree(str(yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"]))
+        require_clean_tree(str(from_yaml((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"]))
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     made = package(CHART, changelog, TARGET, repository=os.environ.get("REPOSITORY_URL", ""), sign=sign)
     say(f"{made.relative_to(ROOT)}: {made.stat().st_size} bytes{', signed and verified' if sign else ''}")

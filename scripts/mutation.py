@@ -21,11 +21,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
-import yaml
-
 from ci.build import programs
 from scripts import tools
-from scripts.common import CACHE, CHART, ROOT, UserError, main
+from scripts.common import CACHE, CHART, ROOT, UserError, from_yaml, main
 from scripts.mutant_trials import ALIVE, STILLBORN, TESTS, every_mutant, key
 from scripts.progress import say
 
@@ -113,7 +111,7 @@ class Results:
 
 
 def _tell(outcome: Mapping[Mutant, str]) -> None:
-    reasons: dict[str, str] = yaml.safe_load(SURVIVORS.read_text(encoding="utf-8")) or {}
+    reasons: dict[str, str] = from_yaml(SURVIVORS.read_text(encoding="utf-8")) or {}
     by_file: dict[str, list[str]] = defaultdict(list)
     for mutant, seen in outcome.items():
         if seen != STILLBORN:

@@ -31,10 +31,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scripts import model_memory, tools, values_file
-from scripts.common import ROOT, InputError, UserError, main
+from scripts.common import ROOT, InputError, UserError, from_yaml, main
 from scripts.model_memory import GIB, Model
 from scripts.values_file import Values
 
@@ -104,7 +102,7 @@ class Fit:
 
 def gpu(name: str) -> Gpu:
     """Return a GPU by its name, or by its memory; raises InputError where it is neither."""
-    known: dict[str, dict[str, Any]] = yaml.safe_load(GPUS_FILE.read_text(encoding="utf-8"))
+    known: dict[str, dict[str, Any]] = from_yaml(GPUS_FILE.read_text(encoding="utf-8"))
     if found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*Gi?B?", name, re.IGNORECASE):
         return Gpu(name, float(found.group(1)) * GIB)
     wanted = re.sub(r"[^a-z0-9]", "", name.lower()).removeprefix("nvidia")
@@ -203,7 +201,7 @@ def _refusal(model: Model, device: Gpu, wish: Wish, name: str, *, aim: int, coun
         if larger and larger.requests >= wish.concurrency:
             instead.append(f"GPUS={more}" + (f" on {larger.nodes} nodes" if larger.nodes > 1 else ""))
             break
-    for other in yaml.safe_load(GPUS_FILE.read_text(encoding="utf-8")):
+    for other in from_yaml(GPUS_FILE.read_text(encoding="utf-8")):
         candidate = gpu(other)
         there = (
             fit(model, candidate, count, aim, wish=wish, utilization=share)

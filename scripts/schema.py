@@ -6,6 +6,7 @@ values.schema.json is Helm's. editor.schema.json says the same of the values, wi
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import sys
@@ -13,9 +14,7 @@ from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Any
 
-import yaml
-
-from scripts.common import CHART, ROOT, app_version, generated
+from scripts.common import CHART, ROOT, app_version, from_yaml, generated
 
 SOURCE = CHART / "values.schema.yaml"
 DEFAULTS = CHART / "values.yaml"
@@ -322,13 +321,14 @@ def build() -> str:
     return to_text(without_descriptions(build_for_editors())) + "\n"
 
 
+@functools.cache
 def build_for_editors() -> Schema:
     """Return the schema with all descriptions."""
     dump_path = DATA / f"vllm-serve-args-{app_version()}.json"
     dump = json.loads(dump_path.read_text(encoding="utf-8"))
-    notes = yaml.safe_load(FLAG_NOTES.read_text(encoding="utf-8"))
-    source = yaml.safe_load(SOURCE.read_text(encoding="utf-8"))
-    defaults = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
+    notes = from_yaml(FLAG_NOTES.read_text(encoding="utf-8"))
+    source = from_yaml(SOURCE.read_text(encoding="utf-8"))
+    defaults = from_yaml(DEFAULTS.read_text(encoding="utf-8"))
     parts = {"$flags": flags_schema(dump, notes), "$null": null_schema(defaults, source)}
     kubernetes = KubernetesTypes()
     schema = {

@@ -16,9 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from scripts.common import CHART, ROOT
+from scripts.common import CHART, ROOT, from_yaml
 
 #: Programs that a reader runs beside helm, kubectl, make and curl, and what keeps a test from running them.
 PARSED_ONLY = {
@@ -191,7 +189,7 @@ def values_before(snippet: Snippet) -> dict[str, Any]:
     shown = [other for other in every_snippet() if other.page == snippet.page and other.is_values]
     before = [other for other in shown if other.line < snippet.line]
     chosen = (before[-1:] or shown[:1]) if shown else []
-    return dict(yaml.safe_load(chosen[0].text)) if chosen else {}
+    return dict(from_yaml(chosen[0].text)) if chosen else {}
 
 
 @cache

@@ -79,7 +79,8 @@ def _pytest(*arguments: str, helm: Path | None = None, also: Path | None = None)
     environment = os.environ | {name: str(program) for name, program in helms.items() if program}
     needless = [name for name, folder in _PLUGINS.items() if not any(word.startswith(folder) for word in arguments)]
     without = [word for name in needless for word in ("-p", f"no:{name}")]
-    shared = _BY_FILE if "-n" in arguments else ()
+    # a test of values at random takes as long as a file of others
+    shared = _BY_FILE if "-n" in arguments and "tests/property" not in arguments else ()
     command = [sys.executable, "-m", "pytest", *without, *shared, *arguments]
     return subprocess.run(command, env=environment, check=False).returncode
 

@@ -19,8 +19,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ci.build import vllm_image
 from scripts import rendered, schema, vllm_changes, vllm_metrics
 from scripts.common import (
@@ -30,6 +28,7 @@ from scripts.common import (
     CommandError,
     InputError,
     app_version,
+    from_yaml,
     generated,
     main,
     require_disk,
@@ -142,8 +141,8 @@ def upgrade(version: str, given: vllm_changes.Dump, metrics: str) -> None:
     before = app_version()
     old = json.loads(_dump_path(before).read_text(encoding="utf-8"))
     dump, inherited, guessed = vllm_changes.adopt(given, old)
-    notes = yaml.safe_load(FLAGS.read_text(encoding="utf-8"))
-    known = yaml.safe_load((CHART / "files" / "metrics.yaml").read_text(encoding="utf-8"))
+    notes = from_yaml(FLAGS.read_text(encoding="utf-8"))
+    known = from_yaml((CHART / "files" / "metrics.yaml").read_text(encoding="utf-8"))
     changes = vllm_changes.compare(
         old, dump, notes, [*known["names"], *known["families"]], guessed, inherited=inherited
     )

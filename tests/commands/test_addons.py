@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import yaml
 from harness import helm
 
 from ci.addons import kube_state
 from scripts.addons import discovered_by_http
-from scripts.common import UserError
+from scripts.common import UserError, from_yaml
 
 POD: dict[str, Any] = {
     "metadata": {
@@ -90,7 +89,7 @@ def test_a_pod_without_an_address_is_no_target() -> None:
 def test_the_charts_own_job_changes_only_who_finds_the_pods() -> None:
     values = {"metrics": {"scrapeConfig": {"enabled": True}}}
     text = helm.render(values).objects.one("ConfigMap", "test-scrape-config").at("data", "test.yaml")
-    (job,) = yaml.safe_load(text)["scrape_configs"]
+    (job,) = from_yaml(text)["scrape_configs"]
     changed = discovered_by_http(job)
     assert [d["url"] for d in changed.pop("http_sd_configs")] == [
         "http://kube-state.monitoring:8080/targets?namespace=models"

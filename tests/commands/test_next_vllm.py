@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from harness import helm
 
 from ci.build import vllm_image
 from scripts import common, vllm_args, vllm_changes, vllm_metrics
-from scripts.common import ROOT, CommandError, InputError, app_version
+from scripts.common import ROOT, CommandError, InputError, app_version, from_yaml
 
 OLD: dict[str, Any] = json.loads((vllm_args.DATA / f"vllm-serve-args-{app_version()}.json").read_text(encoding="utf-8"))
-NOTES: dict[str, Any] = yaml.safe_load(vllm_args.FLAGS.read_text(encoding="utf-8"))
+NOTES: dict[str, Any] = from_yaml(vllm_args.FLAGS.read_text(encoding="utf-8"))
 NEXT: dict[str, Any] = json.loads((Path(__file__).parent / "vllm-0.33.0.json").read_text(encoding="utf-8"))
 
 pytestmark = pytest.mark.skipif(app_version() != "0.32.0", reason="the fixture is what 0.33.0 adds to 0.32.0")
@@ -157,7 +156,7 @@ def test_a_metric_that_the_chart_reads_and_the_source_lost_is_told() -> None:
 
 
 def test_every_metric_that_the_chart_knows_is_in_the_source() -> None:
-    known = yaml.safe_load((common.CHART / "files" / "metrics.yaml").read_text(encoding="utf-8"))
+    known = from_yaml((common.CHART / "files" / "metrics.yaml").read_text(encoding="utf-8"))
     assert compared(OLD, (*known["names"], *known["families"])).lost_metrics == []
 
 
@@ -181,8 +180,8 @@ def test_a_flag_that_is_back_is_no_longer_called_removed() -> None:
     changes = compared(new)
     assert changes.returned == ["swap-space"]
     text = vllm_args.renewed(vllm_args.FLAGS.read_text(encoding="utf-8"), new, changes)
-    assert "swap-space" not in yaml.safe_load(text)["removed"]
-    assert len(yaml.safe_load(text)["removed"]) == len(NOTES["removed"]) - 1
+    assert "swap-space" not in from_yaml(text)["removed"]
+    assert len(from_yaml(text)["removed"]) == len(NOTES["removed"]) - 1
 
 
 def test_lists_that_follow_from_the_parser_are_renewed_and_nothing_else() -> None:
@@ -190,7 +189,7 @@ def test_lists_that_follow_from_the_parser_are_renewed_and_nothing_else() -> Non
     assert vllm_args.renewed(text, OLD, compared(OLD)) == text
     switch = entry("--new-switch", action="_StoreTrueAction", nargs=0, type=None)
     new = {**OLD, "args": [*OLD["args"], switch, entry("--again", action="_AppendAction")]}
-    found = yaml.safe_load(vllm_args.renewed(text, new, compared(new)))
+    found = from_yaml(vllm_args.renewed(text, new, compared(new)))
     assert found["switches"] == [*NOTES["switches"], "new-switch"]
     assert found["repeated"] == [*NOTES["repeated"], "again"]
 

@@ -12,16 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from harness import check, go_yaml, helm
 
 from scripts import common, model_memory, new_values, tools, values_file
-from scripts.common import InputError
+from scripts.common import InputError, from_yaml
 from scripts.model_memory import GIB, Attention
 from scripts.new_values import Wish
 
-MODELS: dict[str, dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "models.yaml").read_text(encoding="utf-8"))
-GPUS: dict[str, dict[str, Any]] = yaml.safe_load(new_values.GPUS_FILE.read_text(encoding="utf-8"))
+MODELS: dict[str, dict[str, Any]] = from_yaml((Path(__file__).parent / "models.yaml").read_text(encoding="utf-8"))
+GPUS: dict[str, dict[str, Any]] = from_yaml(new_values.GPUS_FILE.read_text(encoding="utf-8"))
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
 DEEPSEEK = "deepseek-ai/DeepSeek-V3"
 

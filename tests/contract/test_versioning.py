@@ -7,13 +7,13 @@ import re
 import tomllib
 from typing import Any
 
-import yaml
 from harness import compatibility
 from harness.helm import CHART, ROOT
 
+from scripts.common import from_yaml
 from scripts.last_release import LastRelease
 
-METADATA: dict[str, Any] = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+METADATA: dict[str, Any] = from_yaml((CHART / "Chart.yaml").read_text(encoding="utf-8"))
 
 
 def test_what_breaks_values_files_has_a_version_that_may(last_release: LastRelease) -> None:
@@ -22,8 +22,8 @@ def test_what_breaks_values_files_has_a_version_that_may(last_release: LastRelea
     found = compatibility.breaches(
         json.loads(old["values.schema.json"]),
         json.loads(new["values.schema.json"]),
-        yaml.safe_load(old["values.yaml"]),
-        yaml.safe_load(new["values.yaml"]),
+        from_yaml(old["values.yaml"]),
+        from_yaml(new["values.yaml"]),
     )
     allowed = compatibility.next_version(last_release.version, breaking=True)
     listed = "\n".join(map(str, found))

@@ -7,11 +7,11 @@ import re
 import tomllib
 from typing import Any
 
-import yaml
 from harness import custom_resources, go_yaml
 from harness.helm import CHART, ROOT
 
 from scripts import crds, make_release
+from scripts.common import from_yaml
 
 RENOVATE: dict[str, Any] = json.loads((ROOT / "renovate.json").read_text(encoding="utf-8"))
 VERSIONS = (ROOT / "ci" / "versions.toml").read_text(encoding="utf-8")
@@ -61,7 +61,7 @@ def test_renovate_names_no_version_that_is_not_there() -> None:
 
 def test_forms_of_issues_have_what_the_host_wants() -> None:
     for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yaml"):
-        form = yaml.safe_load(path.read_text(encoding="utf-8"))
+        form = from_yaml(path.read_text(encoding="utf-8"))
         assert {"name", "description", "body"} <= set(form)
         for part in form["body"]:
             assert part["type"] in ("markdown", "textarea", "input", "dropdown", "checkboxes")
@@ -70,7 +70,7 @@ def test_forms_of_issues_have_what_the_host_wants() -> None:
 
 def test_the_release_workflow_calls_what_is_there() -> None:
     text = (ROOT / ".github" / "workflows" / "release.yaml").read_text(encoding="utf-8")
-    workflow = yaml.safe_load(text)
+    workflow = from_yaml(text)
     targets = set(re.findall(r"^([a-z0-9-]+):.*## ", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     called = set(re.findall(r"\bmake ([a-z0-9-]+)", text))
     assert {"release", "docs", "test-all"} <= called <= targets

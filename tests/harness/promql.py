@@ -76,7 +76,7 @@ def known_metrics(version: str) -> dict[str, Metric]:
         name: Metric(metric.type, metric.labels | TARGET_LABELS, metric.bounds)
         for name, metric in vllm_metrics(version).items()
     }
-    others = yaml.safe_load((DATA / "other-metrics.yaml").read_text(encoding="utf-8"))
+    others = go_yaml.load((DATA / "other-metrics.yaml").read_text(encoding="utf-8"))
     for exporter in others.values():
         for name, labels in exporter["metrics"].items():
             known[name] = Metric("gauge", frozenset(labels) | TARGET_LABELS)
