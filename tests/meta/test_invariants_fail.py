@@ -40,8 +40,8 @@ BREAKS: dict[str, Break] = {
     ),
     "arguments": Break(
         "templates/_args.tpl",
-        '"shutdown-timeout"',
-        '"shutdown-timout"',
+        "--shutdown-timeout=",
+        "--shutdown-timout=",
         "Deployment/test at spec.template.spec.containers.vllm.args",
     ),
     "queries": Break(
@@ -59,8 +59,8 @@ BREAKS: dict[str, Break] = {
     ),
     "repetitions": Break(
         "templates/_pod.tpl",
-        "    ports:\n",
-        "    ports:\n      - {name: b, containerPort: 8000, protocol: TCP}\n",
+        '    "ports": [\n',
+        '    "ports": [\n      {"name": "b", "containerPort": 8000, "protocol": "TCP"},\n',
         "Deployment/test at spec.template.spec.containers.vllm.ports",
     ),
     "numbers": Break(
@@ -85,8 +85,8 @@ BREAKS: dict[str, Break] = {
     ),
     "startAndStop": Break(
         "templates/_pod.tpl",
-        "enableServiceLinks: false",
-        "enableServiceLinks: true",
+        '"enableServiceLinks": false',
+        '"enableServiceLinks": true',
         "Deployment/test at spec.template.spec.enableServiceLinks",
     ),
     "again": Break(
@@ -103,8 +103,8 @@ BREAKS: dict[str, Break] = {
     ),
     "names": Break(
         "templates/_names.tpl",
-        '(printf "%s-%s" $root.Chart.Name',
-        '(printf "%s %s" $root.Chart.Name',
+        '(printf "%s-%s" .Chart.Name',
+        '(printf "%s %s" .Chart.Name',
         "Deployment/test at metadata.labels.helm.sh/chart",
     ),
     "releaseNames": Break(
