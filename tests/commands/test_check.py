@@ -172,7 +172,7 @@ extraVolumes:
   other: {hostPath: {path: /srv}}
   unused: {emptyDir: {}}
   data: {configMap: {}}
-  keys: {secret: {}}
+extraVolumeMounts: {/data: {name: data}}
 engine:
   env: {LEVEL: debug}
   extraArgs: [--not-a-flag, --nor-this=1, --max-num-seq=8]
@@ -210,7 +210,6 @@ PARTS = {
     "extraObjects.fifth.spec",
     "extraVolumes.data.configMap",
     "extraVolumes.host.hostPath",
-    "extraVolumes.keys.secret",
     "extraVolumes.other.hostPath",
     "extraVolumes.unused.emptyDir",
     "podLabels.kind",

@@ -22,7 +22,7 @@ from harness.objects import Step
 ValuesPath = tuple[Step, ...]
 
 #: Changed values that may be rendered at most; each takes 0.1 s of CPU.
-LIMIT = 40
+LIMIT = 48
 
 #: Parts up to which each is taken away alone, which costs no more than halves and one try after that.
 FEW = 10
@@ -76,7 +76,8 @@ class Blame:
 
     def __init__(self, subject: Subject, findings: Collection[Found], left_out: Mapping[str, frozenset[str]]) -> None:
         """Take the findings, and the kinds that each check had to leave out for them, as `Check.of` gives them."""
-        self._subject, self._every, self._left_out = subject, list(findings), left_out
+        self._subject, self._left_out = subject, left_out
+        self._every = sorted(findings, key=str)  # so that the renders which LIMIT leaves are always the same
         self._known: dict[frozenset[ValuesPath], tuple[set[Found], bool]] = {}
 
     def paths(self) -> dict[Found, ValuesPath]:
@@ -84,8 +85,8 @@ class Blame:
         values = self._subject.values
         whole = _Question(self._every, [(key,) for key in values])
         (gone,) = self._gone({whole: set(whole.parts)}).values() if self._every else (set(),)
-        found = self._answers([_Question(list(gone), _suspects(values, gone))])
-        asking = list(gone)
+        asking = [one for one in self._every if one in gone]
+        found = self._answers([_Question(asking, _suspects(values, gone))])
         while asking:
             below: dict[ValuesPath, list[Found]] = {}
             for one in asking:
