@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -65,8 +66,9 @@ def _renders() -> Path:
     folder = CACHE / "renders"
     week = 7 * 24 * 3600
     for file in folder.glob("*"):
-        if time.time() - file.stat().st_mtime > week:
-            file.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # what another run writes has another name at first
+            if time.time() - file.stat().st_mtime > week:
+                file.unlink()
     return folder
 
 

@@ -24,6 +24,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[str, ...], Path | 
 
     monkeypatch.setattr(tests, "_pytest", note)
     monkeypatch.setattr(tests, "PROGRAMS", {})
+    monkeypatch.setattr(tests, "_renders", lambda: ROOT)
     monkeypatch.setattr(tools, "put_on_path", lambda *_, **__: None)
     monkeypatch.setenv("HARNESS_CACHE", "")
     return found
