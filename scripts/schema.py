@@ -46,6 +46,10 @@ NEEDED = dict.fromkeys(("ConfigMapEnvSource", "SecretEnvSource", "ConfigMapKeySe
 REFUSED = {"PodSpec": {"ephemeralContainers"}}
 KEPT = {"ObjectMeta": {"annotations", "labels"}}
 
+#: A list of texts as JSON, whole, as vLLM ends at the start on anything less.
+_TEXT = r'"([^"\\\x00-\x1f]|\\(["\\/bfnrt]|u[0-9a-fA-F]{4}))*"'
+JSON_TEXTS = rf"(write a list)^|^\s*\[\s*({_TEXT}\s*(,\s*{_TEXT}\s*)*)?\]\s*$"
+
 #: Characters of JSON that may stand on one line of the file.
 LINE = 160
 
@@ -93,7 +97,7 @@ def flag_value(argument: dict[str, Any], json_list: bool) -> Schema:
         one: Schema = {"enum": list(dict.fromkeys([*argument["choices"], None]))}
         return {"type": ["array", "null"], "items": one} if several else one
     if json_list:
-        return {"type": ["array", "string", "null"], "items": {"type": "string"}, "pattern": r"(write a list)^|^\s*\["}
+        return {"type": ["array", "string", "null"], "items": {"type": "string"}, "pattern": JSON_TEXTS}
     if argument["type"] not in BY_TYPE:
         raise ValueError(f"{argument['flags'][0]} is read by {argument['type']}, which BY_TYPE does not know")
     one = dict(BY_TYPE[argument["type"]])

@@ -96,7 +96,11 @@ def test_every_flag_of_the_parser_is_in_the_schema_and_only_messages_beside_them
         ("tokenizer-revision", ["main", "1.0"], [1.5, True, ["main"]]),
         ("speculative-config", [{"method": "ngram"}, '{"method": "ngram"}'], ["ngram", ["ngram"], 1]),
         ("hf-overrides", [{"a": 1}, "module.function"], [["a"], 1]),
-        ("allowed-origins", [["https://a.example"], '["*"]'], ["*", [1], {"a": 1}]),
+        (
+            "allowed-origins",
+            [["https://a.example"], '["*"]', "[]", ' [ "a" ,"b\\u00e9\\"" ] '],
+            ["*", [1], {"a": 1}, "[", "[1]", '["a",]', '["a" "b"]', '["\\q"]', '["a\nb"]', '["a"] x'],
+        ),
         ("cudagraph-capture-sizes", [[1, 2, "4"], 8], [["one"], "one"]),
         ("middleware", [["a.b", "c.d"], "a.b"], [1, [1]]),
         ("collect-detailed-traces", [["all"], None], ["all", ["some"]]),

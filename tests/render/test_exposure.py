@@ -98,6 +98,8 @@ def test_a_route_leads_to_the_pool_where_there_is_one() -> None:
         "targetPorts": [{"number": 9000}],
         "endpointPickerRef": {"name": "picker", "port": {"number": 9002}, "failureMode": "FailClose"},
     }
+    numbered = objects({"inferencePool": {"enabled": True, "endpointPicker": {"name": "123"}}})
+    assert numbered.one("InferencePool").at("spec", "endpointPickerRef", "name") == "123"
 
 
 def test_the_notes_say_where_the_server_is_reached_from_outside() -> None:

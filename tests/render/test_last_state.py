@@ -157,7 +157,11 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize(("path", "said"), [("", "goodbye taken apart"), (str(helm.CHART / "files"), "goodbye")])
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [("", "goodbye taken apart"), (str(helm.CHART / "files"), "goodbye")],
+    ids=["alone", "with the chart's files"],  # no path, which differs for each copy of the chart
+)
 def test_a_process_of_the_engine_ends_with_its_code_and_isnt_taken_apart(tmp_path: Path, path: str, said: str) -> None:
     script = tmp_path / "engine.py"
     script.write_text(ENGINE, encoding="utf-8")

@@ -115,7 +115,10 @@ def rendered_name(rendered: helm.Rendered) -> str:
 
 def test_extra_objects_are_installed_with_their_templates_filled_in() -> None:
     extra = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-x"}, "data": {"n": "1"}}
-    assert helm.render({"extraObjects": {"x": extra}}).objects.one("ConfigMap", "test-x").at("data") == {"n": "1"}
+    other = {**extra, "metadata": {"name": "y"}}
+    objects = helm.render({"extraObjects": {"x": extra, "y": other}}).objects
+    assert objects.one("ConfigMap", "test-x").at("data") == {"n": "1"}
+    assert objects.one("ConfigMap", "y").at("data") == {"n": "1"}
 
 
 # -- notes

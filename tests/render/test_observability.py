@@ -237,6 +237,8 @@ def test_a_dashboard_is_labelled_for_the_sidecar_and_named_after_the_release() -
     assert (labels["grafana_dashboard"], labels["dashboards"]) == ("1", "yes")
     assert found.at("metadata", "annotations") == {"grafana_folder": "vLLM"}
     assert list(found.at("data")) == ["models-test.json"]
+    plain = helm.render({"metrics": {"dashboard": {"enabled": True, "labels": None}}})
+    assert plain.text == helm.render({"metrics": {"dashboard": {"enabled": True}}}).text
     shown = dashboard()
     assert shown["title"] == "vLLM: models/test"
     current = {item["name"]: item.get("current", {}).get("value") for item in shown["templating"]["list"]}
