@@ -42,7 +42,7 @@ test: $(READY) ## lint, and the contract, render, meta and documentation tests; 
 	@$(PYTHON) -m scripts.tests test -n 2
 
 .PHONY: test-all
-test-all: $(READY) ## make test, make test-rules, values made at random, the documentation's commands, and the oldest Helm
+test-all: $(READY) ## make test, make test-rules, what people type, values made at random, and the oldest Helm
 	@$(PYTHON) -m scripts.tests test-all -n 2
 
 export MINUTES

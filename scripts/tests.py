@@ -51,7 +51,7 @@ def run() -> None:
     code = _pytest(*arguments, also=None if every else oldest)
     if code == 0 and every:
         tools.put_on_path("promtool")
-        code = _pytest("tests/rules", "tests/property", "tests/docs_programs", *arguments)
+        code = _pytest("tests/commands", "tests/rules", "tests/property", "tests/docs_programs", *arguments)
     if code == 0 and every:
         code = _pytest("tests/contract", "tests/render", *arguments, helm=oldest)
     elif code == 0 and not oldest:

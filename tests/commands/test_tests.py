@@ -54,14 +54,14 @@ def test_make_test_says_what_it_left_out_if_the_oldest_helm_is_not_there(
     assert "Not repeated with Helm 3.17.0, which isn't there: `make test-all` installs it." in capsys.readouterr().out
 
 
-def test_make_test_all_checks_rules_and_random_values_and_repeats_the_contract_and_render_tests(
+def test_make_test_all_asks_commands_rules_and_random_values_and_repeats_the_contract_and_render_tests(
     runs: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tools, "oldest_helm", lambda *, install: OLDEST if install else None)
     command(monkeypatch, "test-all")
     assert runs == [
         ((), None, None),
-        (("tests/rules", "tests/property", "tests/docs_programs"), None, None),
+        (("tests/commands", "tests/rules", "tests/property", "tests/docs_programs"), None, None),
         (("tests/contract", "tests/render"), OLDEST, None),
     ]
 
