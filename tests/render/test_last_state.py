@@ -169,3 +169,41 @@ def test_a_process_of_the_engine_ends_with_its_code_and_isnt_taken_apart(tmp_pat
     environment = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
     ended = subprocess.run([sys.executable, script], env=environment, check=False, capture_output=True, text=True)
     assert (ended.stdout.split(), ended.returncode, ended.stderr) == (said.split(), 7, "")
+
+
+SERVER = """
+import atexit, os, sys
+
+os.getpid = lambda: 1
+sys.path.insert(0, FILES)
+import sitecustomize
+
+class Module:
+    def __del__(self):
+        print("taken apart", flush=True)
+
+module = Module()
+atexit.register(print, "goodbye")
+END
+"""
+CAUGHT = "try: sys.exit(5)\nexcept SystemExit: pass\n"
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "said", "told"),
+    [
+        ("sys.exit(7)", 7, "goodbye", ""),
+        ("sys.exit()", 0, "goodbye", ""),
+        ("sys.exit('no model')", 1, "goodbye", "no model"),
+        (f"{CAUGHT}sys.exit(7)", 7, "goodbye", ""),
+        (f"{CAUGHT}raise ValueError('no model')", 1, "goodbye", "ValueError: no model"),
+        ("raise SystemExit", 0, "goodbye", ""),
+        ("", 0, "goodbye", ""),
+    ],
+)
+def test_the_first_process_ends_with_its_code_and_isnt_taken_apart(end: str, code: int, said: str, told: str) -> None:
+    script = SERVER.replace("FILES", repr(str(helm.CHART / "files"))).replace("END", end)
+    command = [sys.executable, "-S", "-B", "-c", script]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (ended.stdout.split(), ended.returncode) == (said.split(), code)
+    assert ended.stderr.strip().endswith(told)

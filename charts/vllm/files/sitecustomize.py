@@ -2,7 +2,7 @@
 
 An engine's error is thousands of lines above the last line of the log, which only says that there was one; and the
 first error, not the last, is the cause. vllm_lifecycle.py empties the file once the server is up.
-A TERM ends a server that doesn't know yet how to stop, and a process of the engine ends as soon as its work has.
+A TERM ends a server that doesn't know yet how to stop, and each process ends as soon as its work has.
 """
 
 import atexit
@@ -18,6 +18,8 @@ FATAL = ("failed to start", "fatal error")  # words with which vLLM logs the exc
 LOST = "died unexpectedly"  # those with which an engine logs that a worker of its was killed, as where memory is short
 PATIENCE = 30  # seconds that it then has to end by itself; while it starts, it would wait for that worker for ever
 LIMIT = 1000  # characters of one error; a message may have 4096 bytes in all
+
+left = [None]  # what process 1 last gave sys.exit; vLLM raises SystemExit itself only with nothing in it
 
 
 def reason(error):
@@ -66,6 +68,7 @@ def watch_end(show=sys.excepthook):
     def ended(kind, error, traceback):
         if isinstance(error, Exception):
             keep(error)
+        left.clear()
         show(kind, error, traceback)
 
     sys.excepthook = ended
@@ -81,10 +84,20 @@ def end_on_term():
 
 
 def end_at_once():
-    """A process of the engine ends when its work has, and doesn't take its modules apart first.
+    """A process of the server ends when its work has, and doesn't take its modules apart first.
 
     That takes 2 s of a core each, for one after the other, while a successor wants the same cores.
     """
+    if os.getpid() == 1:
+        leave = sys.exit
+
+        def leaves(code=None):
+            left[:] = [code]
+            leave(code)
+
+        sys.exit = leaves
+        atexit.register(end_as_left)  # as the first, which runs after all others
+        return
     if not any("spawn_main" in word for word in sys.orig_argv):
         return
     from multiprocessing import spawn
@@ -95,6 +108,14 @@ def end_at_once():
         os._exit(code)
 
     spawn._main = main
+
+
+def end_as_left():
+    """Ends process 1 with the code that it gave sys.exit; of an error that nobody caught, Python knows it."""
+    for code in left:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 watch_log()
