@@ -172,9 +172,9 @@ def test_a_process_of_the_engine_ends_with_its_code_and_isnt_taken_apart(tmp_pat
 
 
 SERVER = """
-import atexit, os, sys
+import atexit, json, os, sys
 
-os.getpid = lambda: 1
+os.getpid = lambda: PROCESS
 sys.path.insert(0, FILES)
 import sitecustomize
 
@@ -182,7 +182,7 @@ class Module:
     def __del__(self):
         print("taken apart", flush=True)
 
-module = Module()
+json.module = Module()
 atexit.register(print, "goodbye")
 END
 """
@@ -202,8 +202,20 @@ CAUGHT = "try: sys.exit(5)\nexcept SystemExit: pass\n"
     ],
 )
 def test_the_first_process_ends_with_its_code_and_isnt_taken_apart(end: str, code: int, said: str, told: str) -> None:
-    script = SERVER.replace("FILES", repr(str(helm.CHART / "files"))).replace("END", end)
-    command = [sys.executable, "-S", "-B", "-c", script]
-    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    ended = _ended(1, end)
     assert (ended.stdout.split(), ended.returncode) == (said.split(), code)
     assert ended.stderr.strip().endswith(told)
+
+
+def test_another_process_that_is_none_of_the_engines_ends_as_python_does() -> None:
+    ended = _ended(2, "sys.exit(7)")
+    assert (ended.stdout.split(), ended.returncode, ended.stderr) == (["goodbye", "taken", "apart"], 7, "")
+
+
+def _ended(process: int, end: str) -> subprocess.CompletedProcess[str]:
+    """How a Python ends that takes itself for a process and has the chart's files."""
+    filled = {"PROCESS": str(process), "FILES": repr(str(helm.CHART / "files")), "END": end}
+    script = SERVER
+    for word, text in filled.items():
+        script = script.replace(word, text)
+    return subprocess.run([sys.executable, "-S", "-B", "-c", script], check=False, capture_output=True, text=True)
