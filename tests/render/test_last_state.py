@@ -201,7 +201,9 @@ CAUGHT = "try: sys.exit(5)\nexcept SystemExit: pass\n"
         ("", 0, "goodbye", ""),
     ],
 )
-def test_the_first_process_ends_with_its_code_and_after_an_exit_isnt_taken_apart(end: str, code: int, said: str, told: str) -> None:
+def test_the_first_process_ends_with_its_code_and_after_an_exit_isnt_taken_apart(
+    end: str, code: int, said: str, told: str
+) -> None:
     ended = _ended(1, end)
     assert (ended.stdout.split(), ended.returncode) == (said.split(), code)
     assert ended.stderr.strip().endswith(told)
