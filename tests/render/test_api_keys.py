@@ -98,3 +98,10 @@ def test_a_key_that_vllm_would_not_take_is_told_by_its_name_alone(
         write(tmp_path / "keys", tmp_path / "server.yaml", monkeypatch)
     assert "abc" not in str(failure.value)
     assert not (tmp_path / "server.yaml").exists()
+
+
+def test_volume_without_a_key_ends_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "keys").mkdir()
+    with pytest.raises(SystemExit, match=r"server\.apiKey\.keys: .*holds no key"):
+        write(tmp_path / "keys", tmp_path / "server.yaml", monkeypatch)
+    assert not (tmp_path / "server.yaml").exists()

@@ -106,6 +106,13 @@ def test_a_kind_of_model_that_can_not_stream_is_not_asked_to(server: Server, run
     assert "streams" not in run(EMBEDDING)
 
 
+@pytest.mark.parametrize("character", ["\u2028", "\x85"])
+def test_line_separator_in_a_streamed_answer_ends_no_event(server: Server, run: Any, character: str) -> None:
+    piece = {"choices": [{"delta": {"content": f"a{character}b"}, "finish_reason": "stop"}]}
+    server.stream = [json.dumps(piece, ensure_ascii=False), "[DONE]"]
+    assert f"{CHAT['path']} streams to its end" in run(CHAT)
+
+
 def test_every_key_is_accepted_and_a_wrong_one_or_none_refused(server: Server, run: Any) -> None:
     server.keys = ["one", "two"]
     output = run(CHAT, {"new": "one", "old": "two"})

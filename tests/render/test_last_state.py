@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
 import multiprocessing.process
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 from harness import helm
@@ -43,11 +45,21 @@ def kept(module: ModuleType) -> Kept:
     return lambda: Path(module.TERMINATION_LOG).read_text(encoding="utf-8")
 
 
-def _log(message: str, error: Exception) -> None:
+CORE = "vllm.v1.engine.core"
+EXECUTOR = "vllm.v1.executor.multiproc_executor"
+RAY_EXECUTOR = "vllm.v1.executor.ray_executor_v2"
+
+#: Format strings and arguments with which vLLM logs that an engine lost a worker.
+LOST = "Worker proc %s died unexpectedly (exit code: %s), shutting down executor."
+LOST_ARGUMENTS = ("VllmWorker-0", None)
+RAY_LOST = "RayWorkerProc rank=%s died unexpectedly, shutting down executor."
+
+
+def _log(message: str, error: Exception, logger: str = CORE, level: int = logging.ERROR) -> None:
     try:
         raise error
     except Exception:
-        logging.getLogger("vllm").exception(message)
+        logging.getLogger(logger).log(level, message, exc_info=True)
 
 
 def _end(error: Exception) -> None:
@@ -76,20 +88,142 @@ def test_the_model_is_named(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None
     assert kept() == "no-such/model: OSError: Cannot find an appropriate cached snapshot folder"
 
 
-def test_an_error_that_ends_nothing_is_not_kept(kept: Kept) -> None:
-    _log("Invocation of add_lora method failed", ValueError("rank too high"))
+@pytest.mark.parametrize(
+    ("logger", "message"),
+    [
+        (CORE, "EngineCore failed to start."),
+        (CORE, "EngineCore encountered a fatal error."),
+        (EXECUTOR, "WorkerProc failed to start."),
+    ],
+)
+def test_error_that_vllm_logs_before_a_process_ends_is_kept(kept: Kept, logger: str, message: str) -> None:
+    _log(message, ValueError("no memory"), logger)
+    assert kept() == "ValueError: no memory"
+
+
+@pytest.mark.parametrize(
+    ("logger", "level", "message"),
+    [
+        (CORE, logging.ERROR, "Invocation of add_lora method failed"),
+        (CORE, logging.ERROR, "Request with the prompt 'EngineCore failed to start.' was aborted"),
+        (CORE, logging.WARNING, "EngineCore failed to start."),
+        ("vllm.tool_parsers.utils", logging.ERROR, "EngineCore encountered a fatal error."),
+        ("root", logging.ERROR, "WorkerProc failed to start."),
+    ],
+)
+def test_error_in_any_other_log_record_is_not_kept(kept: Kept, logger: str, level: int, message: str) -> None:
+    _log(message, ValueError("from a client"), logger, level)
     assert kept() == ""
 
 
-def test_an_engine_that_lost_a_worker_says_so_and_ends(
-    module: ModuleType, kept: Kept, monkeypatch: pytest.MonkeyPatch
-) -> None:
+ENGINE_SOURCE = """
+class EngineCore:
+    def __init__(self, construct):
+        construct()
+
+    def run_busy_loop(self, work):
+        work()
+"""
+
+
+@pytest.fixture
+def ends(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> queue.Queue[int]:
+    """The codes with which the module ends the process, 0.01 s after the loss of a worker."""
     ended: queue.Queue[int] = queue.Queue()
     monkeypatch.setattr(os, "_exit", ended.put)
     monkeypatch.setattr(module, "PATIENCE", 0.01)
-    logging.getLogger("vllm").error("Worker proc %s died unexpectedly (exit code: %s)", "VllmWorker-0", None)
-    assert kept() == "RuntimeError: Worker proc VllmWorker-0 died unexpectedly (exit code: None)"
-    assert ended.get(timeout=10) == 1
+    return ended
+
+
+@pytest.fixture
+def engine() -> Any:
+    """A class with the name and module of vLLM's engine, which calls what it is given."""
+    names: dict[str, Any] = {"__name__": CORE}
+    exec(ENGINE_SOURCE, names)  # noqa: S102 # a function knows its module by these names
+    return names["EngineCore"]
+
+
+def _ended_within(ends: queue.Queue[int], seconds: float) -> int | None:
+    with contextlib.suppress(queue.Empty):
+        return ends.get(timeout=seconds)
+    return None
+
+
+Construct = Callable[[Callable[[], None], float], int | None]
+
+
+@pytest.fixture
+def construct(engine: Any, ends: queue.Queue[int]) -> Construct:
+    """Construct an engine that does something and then waits some seconds, and return the code with which it ended."""
+
+    def construct(work: Callable[[], None], seconds: float) -> int | None:
+        codes: list[int | None] = []
+
+        def load() -> None:
+            work()
+            codes.append(_ended_within(ends, seconds))
+
+        engine(load)
+        return codes[0]
+
+    return construct
+
+
+@pytest.mark.parametrize(
+    ("logger", "record", "text"),
+    [
+        (EXECUTOR, (LOST, *LOST_ARGUMENTS), LOST % LOST_ARGUMENTS),
+        (RAY_EXECUTOR, (RAY_LOST, [1]), "RayWorkerProc rank=[1] died unexpectedly, shutting down executor."),
+    ],
+    ids=["multiprocessing", "ray"],
+)
+def test_starting_engine_that_lost_a_worker_ends_and_says_so(
+    kept: Kept, construct: Construct, logger: str, record: tuple[Any, ...], text: str
+) -> None:
+    assert construct(lambda: logging.getLogger(logger).error(*record), 10) == 1
+    assert kept() == f"RuntimeError: {text}"
+
+
+@pytest.mark.parametrize(
+    ("logger", "level", "record"),
+    [
+        # a client's text in an f-string of a tool parser, and the body of a request in a debug log
+        ("vllm.tool_parsers.utils", logging.ERROR, ("the worker died unexpectedly",)),
+        ("vllm.tool_parsers.utils", logging.ERROR, (LOST, *LOST_ARGUMENTS)),
+        ("model_hosting_container_standards", logging.DEBUG, ('{"prompt": "died unexpectedly"}',)),
+        (EXECUTOR, logging.WARNING, (LOST, *LOST_ARGUMENTS)),
+        (EXECUTOR, logging.ERROR, (f"Worker failed with '{LOST}'", *LOST_ARGUMENTS)),
+        (EXECUTOR, logging.ERROR, (LOST % LOST_ARGUMENTS,)),
+        (EXECUTOR, logging.ERROR, ("Worker failed with error '%s'", LOST)),
+        (EXECUTOR, logging.ERROR, (["no", "text"],)),
+    ],
+)
+def test_any_other_log_record_ends_nothing(
+    kept: Kept, construct: Construct, logger: str, level: int, record: tuple[Any, ...]
+) -> None:
+    source = logging.getLogger(logger)
+    source.setLevel(logging.DEBUG)
+    try:
+        assert construct(lambda: source.log(level, *record), 0.2) is None
+    finally:
+        source.setLevel(logging.NOTSET)
+    assert kept() == ""
+
+
+def test_started_engine_that_lost_a_worker_is_left_to_vllm(kept: Kept, ends: queue.Queue[int], engine: Any) -> None:
+    engine(lambda: None).run_busy_loop(lambda: logging.getLogger(EXECUTOR).error(LOST, *LOST_ARGUMENTS))
+    assert _ended_within(ends, 0.2) is None
+    assert "died unexpectedly" in kept()
+
+
+def test_start_that_completes_after_the_loss_of_a_worker_is_not_ended(
+    module: ModuleType, ends: queue.Queue[int], engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.2)
+    started = engine(lambda: logging.getLogger(EXECUTOR).error(LOST, *LOST_ARGUMENTS))
+    code = []
+    started.run_busy_loop(lambda: code.append(_ended_within(ends, 1)))
+    assert code == [None]
 
 
 def test_a_stop_is_no_error(module: ModuleType, kept: Kept) -> None:

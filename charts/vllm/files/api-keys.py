@@ -19,6 +19,8 @@ for file in sorted(path for path in source.iterdir() if not path.name.startswith
     if key.startswith("-"):
         sys.exit(f"server.apiKey.keys.{file.name}: the key begins with a dash, and vLLM would take it for a flag")
     keys.append(key)
+if not keys:
+    sys.exit("server.apiKey.keys: the volume api-keys holds no key, and vLLM would serve without one")
 
 target.unlink(missing_ok=True)
 with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "w", encoding="utf-8") as config:

@@ -14,9 +14,21 @@ import sys
 import threading
 
 TERMINATION_LOG = "/dev/termination-log"
-FATAL = ("failed to start", "fatal error")  # words with which vLLM logs the exception that ends a process
-LOST = "died unexpectedly"  # those with which an engine logs that a worker of its was killed, as where memory is short
-PATIENCE = 30  # seconds that it then has to end by itself; while it starts, it would wait for that worker for ever
+ENGINE = "vllm.v1.engine.core"
+EXECUTOR = "vllm.v1.executor.multiproc_executor"
+RAY_EXECUTOR = "vllm.v1.executor.ray_executor_v2"
+# Records are recognized by logger, level and format string. Any other text in a log may come from a client.
+# Format strings with which vLLM logs the exception that ends a process, by logger.
+FATAL = {
+    ENGINE: ("EngineCore failed to start.", "EngineCore encountered a fatal error."),
+    EXECUTOR: ("WorkerProc failed to start.",),
+}
+# Those with which an engine logs that one of its workers was killed, e.g. because memory is short.
+LOST = {
+    EXECUTOR: ("Worker proc %s died unexpectedly (exit code: %s), shutting down executor.",),
+    RAY_EXECUTOR: ("RayWorkerProc rank=%s died unexpectedly, shutting down executor.",),
+}
+PATIENCE = 30  # seconds in which an engine that lost a worker may end itself; while it starts, it waits indefinitely
 LIMIT = 1000  # characters of one error; a message may have 4096 bytes in all
 
 left = [None]  # what process 1 last gave sys.exit; vLLM raises SystemExit itself only with nothing in it
@@ -45,18 +57,39 @@ def keep(error):
         pass  # no such file outside Kubernetes; nothing is worth more than the error itself
 
 
+def is_one_of(made, known):
+    """Whether a log record is an error that vLLM itself logs with one of the known format strings."""
+    return made.levelno >= logging.ERROR and isinstance(made.msg, str) and made.msg in known.get(made.name, ())
+
+
+def starting():
+    """Whether this process is still constructing its engine; a started engine ends itself when it loses a worker."""
+    frame = sys._current_frames().get(threading.main_thread().ident)
+    while frame is not None:
+        if frame.f_code.co_name == "__init__" and frame.f_globals.get("__name__") == ENGINE:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def end_if_starting():
+    if starting():
+        os._exit(1)
+
+
 def watch_log(make=logging.getLogRecordFactory()):
     """An engine's process logs the error that ends it, or should, and the API server then dies of another."""
 
     def record(*arguments, **options):
         made = make(*arguments, **options)
-        if any(words in str(made.msg) for words in FATAL) and made.exc_info and made.exc_info[1]:
+        if is_one_of(made, FATAL) and made.exc_info and made.exc_info[1]:
             keep(made.exc_info[1])
-        elif LOST in str(made.msg):
+        elif is_one_of(made, LOST):
             keep(RuntimeError(made.getMessage()))
-            end = threading.Timer(PATIENCE, os._exit, [1])
-            end.daemon = True
-            end.start()
+            if starting():
+                end = threading.Timer(PATIENCE, end_if_starting)
+                end.daemon = True
+                end.start()
         return made
 
     logging.setLogRecordFactory(record)
@@ -98,7 +131,7 @@ def end_at_once():
         sys.exit = leaves
         atexit.register(end_as_left)  # as the first, which runs after all others
         return
-    if not any("spawn_main" in word for word in sys.orig_argv):
+    if sys.orig_argv[-1:] != ["--multiprocessing-fork"]:  # by which multiprocessing knows those that it spawned
         return
     from multiprocessing import spawn
 

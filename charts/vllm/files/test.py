@@ -67,7 +67,7 @@ tell(f"{path} answers", status == 200 and bool(results), (status, text))
 
 if first.get("streams"):
     status, text = ask(path, {**body, "stream": True})
-    events = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: ")]
+    events = [line.removeprefix("data: ") for line in text.split("\n") if line.startswith("data: ")]
     pieces = [parsed(event) for event in events[:-1]]
     ends = [choice.get("finish_reason") for piece in pieces for choice in piece.get("choices", [])]
     whole = events[-1:] == ["[DONE]"] and not any("error" in piece for piece in pieces)
