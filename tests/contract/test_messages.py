@@ -15,6 +15,9 @@ KEDA = {"enabled": True, "serverAddress": "http://prometheus:9090"}
 #: A server of two nodes.
 GROUP = {"parallelism": {"nodes": 2, "tensor": 2}}
 
+#: Arguments of a server that does all that the chart promises.
+ARGS = ["/m", "--middleware=vllm_lifecycle.Lifecycle", "--shutdown-timeout=120"]
+
 #: A server with one key.
 KEYED = {"apiKey": {"keys": {"main": {"existingSecret": "s", "key": "k"}}}}
 
@@ -367,21 +370,21 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
     ],
     "serverPort": [
         (
-            {"podSpec": {"containers": [{"name": "vllm", "args": ["/m", "--port=9"]}]}},
+            {"podSpec": {"containers": [{"name": "vllm", "args": [*ARGS, "--port=9"]}]}},
             ("--port=9 among the server's arguments", "on 8000", "set server.port"),
         ),
         (
-            {"podSpec": {"containers": [{"name": "vllm", "args": ["/m", "--port", "80"]}]}},
+            {"podSpec": {"containers": [{"name": "vllm", "args": [*ARGS, "--port", "80"]}]}},
             ("--port 80 among", "on 8000"),
         ),
     ],
     "literalSecrets": [
         (
-            {"podSpec": {"containers": [{"name": "vllm", "args": ["/m", "--api-key", "sk-1"]}]}},
+            {"podSpec": {"containers": [{"name": "vllm", "args": [*ARGS, "--api-key", "sk-1"]}]}},
             ("args of container vllm: --api-key holds a secret", "set server.apiKey.keys"),
         ),
         (
-            {"podSpec": {"containers": [{"name": "vllm", "args": ["/m", "--hf-token=hf_1"]}]}},
+            {"podSpec": {"containers": [{"name": "vllm", "args": [*ARGS, "--hf-token=hf_1"]}]}},
             ("--hf-token holds a secret", "set model.credentials"),
         ),
         ({"engine": {"env": {"HF_TOKEN": "hf_x"}}}, ("engine.env.HF_TOKEN", "model.credentials")),
@@ -394,6 +397,41 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
     ],
     "serviceType": [({"service": {"type": "NodePort"}}, ("service.type is NodePort", "/invocations", "ClusterIP"))],
     "nodePort": [({"service": {"nodePort": 30080}}, ("service.nodePort is 30080", "NodePort"))],
+    "rootPath": [
+        *(
+            ({"server": {"rootPath": root}}, (f"server.rootPath: {root} overlaps with {path},", "e.g. /llm"))
+            for root, path in (
+                ("/v", "/v1"),
+                ("/v1", "/v1"),
+                ("/v1/c", "/v1"),
+                ("/v2", "/v2"),
+                ("/inference", "/inference"),
+                ("/c", "/cohere"),
+                ("/a", "/adapters"),
+                ("/adapters/late", "/adapters"),
+            )
+        ),
+        ({"server": {"rootPath": "/health"}}, ("server.rootPath: /health is requested by probes",)),
+        ({"server": {"rootPath": "/metrics"}}, ("server.rootPath: /metrics is requested by probes",)),
+        (
+            {"podSpec": {"containers": [{"name": "vllm", "args": [*ARGS, "--root-path=/v"]}]}},
+            ("podSpec: the server has the root path /v", "lead to none. Set server.rootPath"),
+        ),
+        (
+            {
+                "server": {"rootPath": None},
+                "podSpec": {"containers": [{"name": "vllm", "args": [*ARGS, "--root-path=/v"]}]},
+            },
+            ("podSpec: the server has the root path /v", "lead to none. Set server.rootPath"),
+        ),
+        (
+            {
+                "server": {"rootPath": "/llm"},
+                "podSpec": {"containers": [{"name": "vllm", "args": [*ARGS, "--root-path=/llm", "--root_path", "/v"]}]},
+            },
+            ("podSpec: the server has the root path /v", "lead to /llm. Set server.rootPath"),
+        ),
+    ],
     "exposedPaths": [
         *(
             ({"server": {"exposedPaths": ["/v1", path]}}, (f"server.exposedPaths has {path}", "leave it out"))
@@ -443,6 +481,11 @@ def test_a_check_refuses_with_its_remedy_and_its_name(
     for word in (*words, f"[check {name}]"):
         assert word in text
     assert text.count("[check ") == 1
+
+
+@pytest.mark.parametrize("root", ["", "/llm", "/v10", "/inference-prod", "/coherent", "/a1", "/healthy", "/llm/v1"])
+def test_root_path_that_overlaps_with_no_route_is_accepted(root: str) -> None:
+    helm.render({"server": {"rootPath": root}})
 
 
 @pytest.mark.parametrize("name", CHECKS)

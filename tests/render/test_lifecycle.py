@@ -272,6 +272,36 @@ def test_paths_that_only_look_like_it_are_answered(make: Make, root_path: str, p
     assert asyncio.run(_exchange(make(Application()), path, root_path=root_path))[0]["status"] == 200
 
 
+@pytest.mark.parametrize("root_path", ["/a", "/adapter", "/adapters/l"])
+@pytest.mark.parametrize("path", ["/adapters", "/adapters/late"])
+def test_root_path_that_begins_a_guarded_path_unguards_nothing(make: Make, root_path: str, path: str) -> None:
+    application = Application()
+    answer, _ = asyncio.run(_exchange(make(application), path, "POST", root_path))
+    assert answer["status"] == 404
+    assert not application.asked
+
+
+@pytest.mark.parametrize(
+    ("root_path", "path", "expected"),
+    [
+        ("", "/llm/health", "/llm/health"),
+        (None, "/health", "/health"),
+        ("/llm", "/health", "/health"),
+        ("/llm", "/llm/health", "/health"),
+        ("/llm", "/llm", ""),
+        ("/llm", "/llm/", "/"),
+        ("/llm", "/llm/llm/health", "/llm/health"),
+        ("/llm", "/llmhealth", "/llmhealth"),
+        ("/a", "/adapters", "/adapters"),
+    ],
+)
+def test_path_is_read_as_starlette_reads_it(
+    module: ModuleType, root_path: str | None, path: str, expected: str
+) -> None:
+    """As get_route_path of Starlette 1.10 answers."""
+    assert module.route_path({"path": path, "root_path": root_path}) == expected
+
+
 WARMUP = {"path": "/v1/chat/completions", "body": {"model": "m", "messages": []}, "startSeconds": 1800}
 
 
@@ -362,7 +392,9 @@ def test_an_engine_that_runs_requests_without_a_step_is_stalled(make: Make, regi
     registry.engines["0"] = {RUNNING: 2, COUNT: 10, CACHE: 0.1}
     assert not _looks(lifecycle, 5)
     assert _looks(lifecycle, 1)
-    assert asyncio.run(_exchange(lifecycle, "/llm/health"))[0]["status"] == 503
+    for path in ("/health", "/llm/health"):
+        assert asyncio.run(_exchange(lifecycle, path, root_path="/llm"))[0]["status"] == 503
+    assert asyncio.run(_exchange(lifecycle, "/v1/models/health"))[0]["status"] == 200
     assert asyncio.run(_exchange(lifecycle, "/v1/models"))[0]["status"] == 200
     registry.engines["0"][COUNT] = 11
     assert not _looks(lifecycle, 1), "a step is a step, however late"

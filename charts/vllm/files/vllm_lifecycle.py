@@ -35,6 +35,12 @@ def age():
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
+def route_path(scope):
+    """Path by which Starlette finds a route: it takes the root path off by whole segments, never out of one."""
+    path, root = scope["path"], scope.get("root_path") or ""
+    return path[len(root) :] if root and f"{path}/".startswith(f"{root}/") else path
+
+
 class Lifecycle:
     """ASGI middleware; one for each API server process."""
 
@@ -86,10 +92,10 @@ class Lifecycle:
 
     def refusal(self, scope):
         """Status and text of the answer to a request that isn't passed on, or nothing."""
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        path = route_path(scope)
         if path.startswith("/adapters"):
             return 404, b"adapters are loaded by /v1/load_lora_adapter, which wants a key; here vLLM would ask for none\n"
-        if self.stall.found and path.endswith("/health"):
+        if self.stall.found and path == "/health":
             return 503, b"the engine makes no progress\n"
         if self.shares and self.word == "refuse":
             return 503, b"the server stops\n"

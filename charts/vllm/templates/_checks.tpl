@@ -49,6 +49,7 @@
   "literalSecrets"
   "serviceType"
   "nodePort"
+  "rootPath"
   "exposedPaths"
   "httpRoute"
   "inferencePool"
@@ -598,6 +599,31 @@ service.type is {{ . }}, which exposes every path of vLLM, also those that no AP
 {{- if and .nodePort (eq .type "ClusterIP") -}}
 service.nodePort is {{ include "vllm.scalar" .nodePort }}, but service.type is ClusterIP: set service.type to NodePort, or leave the port out.
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.rootPath: the root path overlaps with no path that an API key guards, nor with one of the probes. vLLM's routes take it off by whole segments, but vLLM takes it off as text before it looks for a guarded path. */ -}}
+{{- define "vllm.check.rootPath" -}}
+{{- $given := .Values.server.rootPath | default "" -}}
+{{- $args := .server.args -}}
+{{- range .Values.engine.extraArgs -}}
+{{- $args = without $args (include "vllm.scalar" .) -}}
+{{- end -}}
+{{- range $root := regexFindAll "--root[-_]path[= ][^ ]+" (join " " $args) -1 -}}
+{{- $root = regexReplaceAll "^--root[-_]path[= ]" $root "" -}}
+{{- if ne $root $given -}}
+podSpec: the server has the root path {{ $root }}, but routes and the test lead to {{ $given | default "none" }}. Set server.rootPath instead.
+{{ end -}}
+{{- end -}}
+{{- if $given -}}
+{{- range $path := list "/v1" "/v2" "/inference" "/cohere" "/adapters" -}}
+{{- if or (hasPrefix $given $path) (hasPrefix (printf "%s/" $path) $given) -}}
+server.rootPath: {{ $given }} overlaps with {{ $path }}, which vLLM would answer without an API key, or not at all. Choose another path, e.g. /llm.
+{{ end -}}
+{{- end -}}
+{{- if has $given (list "/health" "/metrics") -}}
+server.rootPath: {{ $given }} is requested by probes and monitors without a root path, and would not be found. Choose another path, e.g. /llm.
+{{ end -}}
 {{- end -}}
 {{- end -}}
 
