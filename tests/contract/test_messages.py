@@ -182,6 +182,98 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
             {**GROUP, "distributed": {"workerPodSpec": {"terminationGracePeriodSeconds": 40}}},
             ("podSpec of a group has terminationGracePeriodSeconds 40", "up to 135 s"),
         ),
+        (
+            {"podSpec": {"terminationGracePeriodSeconds": None}},
+            ("terminationGracePeriodSeconds is null, for which Kubernetes takes 30, but the drain takes up to 135 s",),
+        ),
+    ],
+    "podSpec": [
+        (
+            {"server": KEYED, "podSpec": {"containers": [{"name": "vllm", "args": ["/m", "--max-model-len=4096"]}]}},
+            (
+                "podSpec.containers has args for vllm without --config /etc/vllm/config/server.yaml, "
+                "--shutdown-timeout=120, --middleware=vllm_lifecycle.Lifecycle, and",
+                "leave args out and set engine.args or engine.extraArgs",
+            ),
+        ),
+        (
+            {
+                "server": {"rootPath": "/llm", "maxConcurrentRequests": 4, "tls": {"existingSecret": "tls"}},
+                "podSpec": {"containers": [{"name": "vllm", "args": [*ARGS, "--root-path", "/llm"]}]},
+            },
+            ("without --max-num-queued-reqs=4, --ssl-certfile=/etc/vllm/tls/tls.crt, --ssl-keyfile=",),
+        ),
+        (
+            {"server": KEYED, "podSpec": {"containers": [{"name": "vllm", "command": ["sh", "-c", "vllm serve m"]}]}},
+            ("podSpec.containers has a command for vllm", "end the command with the words vllm serve, e.g."),
+        ),
+        (
+            {
+                **GROUP,
+                "distributed": {"leaderPodSpec": {"containers": [{"name": "vllm", "command": ["vllm", "serve"]}]}},
+            },
+            (
+                "distributed.leaderPodSpec.containers has a command",
+                "the words python3 -I /etc/vllm-lifecycle/vllm_group.py mp 600 29502, e.g.",
+            ),
+        ),
+        (
+            {**GROUP, "distributed": {"workerPodSpec": {"containers": [{"name": "vllm", "args": ["/m"]}]}}},
+            ("distributed.workerPodSpec.containers has args for vllm without --nnodes=2, --node-rank=$",),
+        ),
+        (
+            {**GROUP, "podSpec": {"containers": [{"name": "vllm", "command": None}]}},
+            ("podSpec.containers has a command",),
+        ),
+        *(
+            ({"podSpec": {"containers": [{"name": "vllm", "lifecycle": lifecycle}]}}, ("the preStop hook of vllm",))
+            for lifecycle in (
+                None,
+                {"preStop": None},
+                {"preStop": {"exec": {"command": ["sleep", "5"]}}},
+                {"preStop": {"exec": None, "sleep": {"seconds": 5}}},
+            )
+        ),
+    ],
+    "serverFiles": [
+        *(
+            (
+                values,
+                (f"{place} or a mount", "/etc/vllm-lifecycle, which is the chart's middleware", "leave the volume"),
+            )
+            for place, values in (
+                ("extraVolumes.lifecycle", {"extraVolumes": {"lifecycle": {"emptyDir": {}}}}),
+                ("extraVolumes.lifecycle", {"extraVolumes": {"lifecycle": None}}),
+                ("podSpec.volumes", {"extraVolumeMounts": {"/etc/vllm-lifecycle": None}}),
+                ("podSpec.volumes", {"extraVolumeMounts": {"/etc/vllm-lifecycle/": {"name": "home"}}}),
+                (
+                    "podSpec.volumes",
+                    {"extraVolumeMounts": {"/etc/vllm-lifecycle/settings.json": {"name": "home", "subPath": "a"}}},
+                ),
+                (
+                    "podSpec.volumes",
+                    {**GROUP, "podSpec": {"volumes": [{"name": "lifecycle", "configMap": {"name": "mine"}}]}},
+                ),
+            )
+        ),
+        *(
+            ({"server": KEYED, **values}, ("/etc/vllm/config, which is its list of API keys", "volume server-config"))
+            for values in (
+                {"extraVolumes": {"server-config": {"configMap": {"name": "mine"}}}},
+                {"extraVolumeMounts": {"/etc/vllm/config/server.yaml": {"name": "home", "subPath": "server.yaml"}}},
+                {"extraVolumeMounts": {"/etc/vllm/config": {"name": "home"}}},
+                {"podSpec": {"volumes": [{"name": "server-config", "emptyDir": None, "secret": {"secretName": "s"}}]}},
+            )
+        ),
+        *(
+            ({"server": KEYED, **values}, ("initContainers.api-keys is removed or has another command", "leave it to"))
+            for values in (
+                {"initContainers": {"api-keys": None}},
+                {"initContainers": {"api-keys": {"command": ["true"]}}},
+                {"podSpec": {"initContainers": [{"name": "api-keys", "command": ["true"]}]}},
+                {"podSpec": {"initContainers": None}},
+            )
+        ),
     ],
     "pythonPath": [
         ({"engine": {"env": {"PYTHONPATH": None}}}, ("has PYTHONPATH unset or from elsewhere", "in engine.env")),
@@ -399,9 +491,12 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
     "nodePort": [({"service": {"nodePort": 30080}}, ("service.nodePort is 30080", "NodePort"))],
     "rootPath": [
         *(
-            ({"server": {"rootPath": root}}, (f"server.rootPath: {root} overlaps with {path},", "e.g. /llm"))
+            (
+                {"server": {"rootPath": root}},
+                (f"server.rootPath is {root}, which overlaps with {path}, so", "e.g. /llm"),
+            )
             for root, path in (
-                ("/v", "/v1"),
+                ("/v", "/v1 and /v2"),
                 ("/v1", "/v1"),
                 ("/v1/c", "/v1"),
                 ("/v2", "/v2"),
@@ -411,25 +506,25 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
                 ("/adapters/late", "/adapters"),
             )
         ),
-        ({"server": {"rootPath": "/health"}}, ("server.rootPath: /health is requested by probes",)),
-        ({"server": {"rootPath": "/metrics"}}, ("server.rootPath: /metrics is requested by probes",)),
+        ({"server": {"rootPath": "/health"}}, ("server.rootPath is /health, which probes",)),
+        ({"server": {"rootPath": "/metrics"}}, ("server.rootPath is /metrics, which probes",)),
         (
             {"podSpec": {"containers": [{"name": "vllm", "args": [*ARGS, "--root-path=/v"]}]}},
-            ("podSpec: the server has the root path /v", "lead to none. Set server.rootPath"),
+            ("podSpec.containers has the root path /v", "use none: set server.rootPath"),
         ),
         (
             {
                 "server": {"rootPath": None},
                 "podSpec": {"containers": [{"name": "vllm", "args": [*ARGS, "--root-path=/v"]}]},
             },
-            ("podSpec: the server has the root path /v", "lead to none. Set server.rootPath"),
+            ("podSpec.containers has the root path /v", "use none: set server.rootPath"),
         ),
         (
             {
                 "server": {"rootPath": "/llm"},
                 "podSpec": {"containers": [{"name": "vllm", "args": [*ARGS, "--root-path=/llm", "--root_path", "/v"]}]},
             },
-            ("podSpec: the server has the root path /v", "lead to /llm. Set server.rootPath"),
+            ("podSpec.containers has the root path /v", "use /llm: set server.rootPath"),
         ),
     ],
     "exposedPaths": [
@@ -481,6 +576,28 @@ def test_a_check_refuses_with_its_remedy_and_its_name(
     for word in (*words, f"[check {name}]"):
         assert word in text
     assert text.count("[check ") == 1
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        {"command": ["vllm", "serve"]},
+        {"command": ["numactl", "--interleave=all", "/usr/local/bin/vllm", "serve"]},
+        {"command": ["sh", "-c", 'exec "$@"', "sh", "vllm", "serve"]},
+        {"command": ["vllm", "serve", "/m"], "args": ARGS[1:]},
+        {"args": ["/m", "--middleware", "vllm_lifecycle.Lifecycle", "--shutdown-timeout", "120"]},
+        {"lifecycle": {"postStart": {"exec": {"command": ["true"]}}}},
+        {"volumeMounts": [{"name": "lifecycle", "mountPath": "/etc/vllm-lifecycle", "readOnly": True}]},
+    ],
+)
+def test_pod_spec_that_keeps_what_other_keys_need_is_accepted(container: dict[str, Any]) -> None:
+    helm.render({"podSpec": {"containers": [{"name": "vllm", **container}]}})
+
+
+def test_program_in_front_of_a_group_is_accepted() -> None:
+    command = ["python3", "-I", "/etc/vllm-lifecycle/vllm_group.py", "mp", "600", "29502"]
+    container = {"name": "vllm", "command": ["numactl", "--interleave=all", *command]}
+    helm.render({**GROUP, "podSpec": {"containers": [container]}})
 
 
 @pytest.mark.parametrize("root", ["", "/llm", "/v10", "/inference-prod", "/coherent", "/a1", "/healthy", "/llm/v1"])

@@ -180,8 +180,9 @@ def test_ports_are_merged_by_number_and_protocol() -> None:
 
 def test_a_list_without_a_key_is_replaced() -> None:
     context = {"capabilities": {"drop": ["NET_RAW"]}}
-    manifest = deployment(server(args=["model", "--port=8000"], securityContext=context))
-    assert manifest.at(*SERVER, "args") == ["model", "--port=8000"]
+    arguments = ["model", "--middleware=vllm_lifecycle.Lifecycle", "--shutdown-timeout=120", "--port=8000"]
+    manifest = deployment(server(args=arguments, securityContext=context))
+    assert manifest.at(*SERVER, "args") == arguments
     assert manifest.at(*SERVER, "securityContext", "capabilities", "drop") == ["NET_RAW"]
 
 
@@ -232,10 +233,8 @@ def test_checks_look_at_the_pod_as_it_is_installed(values: dict[str, Any], words
 
 def test_a_check_does_not_mind_what_the_pod_spec_takes_away() -> None:
     values = {"resources": {"limits": {"memory": "1Gi"}}, "engine": {"env": {"HF_TOKEN": "x"}}}
-    overlay = {
-        "terminationGracePeriodSeconds": None,
-        **server(resources=None, env=[{"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}]),
-    }
+    token = {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}
+    overlay = server(resources=None, env=[token])
     assert deployment(overlay, **values).lacks(*SERVER, "resources")
 
 

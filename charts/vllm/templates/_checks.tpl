@@ -1,4 +1,4 @@
-{{- /* vllm.checks: nothing, or a failed render with the message of every check that does not hold. A check is a template vllm.check.NAME that returns one sentence, or nothing where all is well. Beside the usual it gets .pod, the spec of the pod that serves as it is installed, .server, its container, and .pods, that pod and where there are workers theirs. */ -}}
+{{- /* vllm.checks: nothing, or a failed render with the message of every check that does not hold. A check is a template vllm.check.NAME that returns one sentence, or nothing where all is well. Beside the usual it gets .pod, the spec of the pod that serves as it is installed, .server, its container, .pods, that pod and where there are workers theirs, and with workers .asWorker. */ -}}
 {{- define "vllm.checks" -}}
 {{- include "vllm.pod" . -}}
 {{- $context := omit . -}}
@@ -11,6 +11,7 @@
 {{- if include "vllm.group" . -}}
 {{- include "vllm.worker" . -}}
 {{- include "vllm.pod" .asWorker -}}
+{{- $_ := set $context "asWorker" .asWorker -}}
 {{- $_ := set $context "pods" (list .pod .asWorker.pod) -}}
 {{- end -}}
 {{- $names := list
@@ -30,6 +31,8 @@
   "quantization"
   "hostMemory"
   "gracePeriod"
+  "podSpec"
+  "serverFiles"
   "pythonPath"
   "volumeSource"
   "cache"
@@ -294,14 +297,128 @@ resources.limits.memory is {{ include "vllm.scalar" $limit }}, but the server ne
 {{- $given := list -}}
 {{- range .pods -}}
 {{- if hasKey . "terminationGracePeriodSeconds" -}}
-{{- $given = append $given (int64 .terminationGracePeriodSeconds) -}}
+{{- $given = append $given (dict "seconds" (int64 .terminationGracePeriodSeconds) "text" (include "vllm.scalar" .terminationGracePeriodSeconds)) -}}
+{{- else -}}
+{{- $given = append $given (dict "seconds" 30 "text" "null, for which Kubernetes takes 30") -}}
 {{- end -}}
 {{- end -}}
 {{- range uniq $given -}}
-{{- if lt . (int64 $drain) -}}
-{{ if include "vllm.group" $ }}The podSpec of a group has terminationGracePeriodSeconds {{ . }}{{ else }}podSpec.terminationGracePeriodSeconds is {{ . }}{{ end }}, but the drain takes up to {{ $drain }} s (drain.delaySeconds + drain.timeoutSeconds): leave it out, it is computed, or shorten the drain.
+{{- if lt (int64 .seconds) (int64 $drain) -}}
+{{ if include "vllm.group" $ }}The podSpec of a group has terminationGracePeriodSeconds {{ .text }}{{ else }}podSpec.terminationGracePeriodSeconds is {{ .text }}{{ end }}, but the drain takes up to {{ $drain }} s (drain.delaySeconds + drain.timeoutSeconds): leave it out, it is computed, or shorten the drain.
 {{ end -}}
 {{- end -}}
+{{- end -}}
+
+{{- /* vllm.check.podSpec: what is laid over the pods keeps the command, the arguments and the preStop hook on which other keys depend. No error would tell of their loss. */ -}}
+{{- define "vllm.check.podSpec" -}}
+{{- $roles := list (dict "root" . "pod" .pod "key" "podSpec" "over" .Values.podSpec) -}}
+{{- if include "vllm.group" . -}}
+{{- with .Values.distributed -}}
+{{- $roles = list
+  (dict "root" $ "pod" $.pod "key" "distributed.leaderPodSpec" "over" .leaderPodSpec)
+  (dict "root" $.asWorker "pod" $.asWorker.pod "key" "distributed.workerPodSpec" "over" .workerPodSpec)
+-}}
+{{- end -}}
+{{- end -}}
+{{- $sentences := list -}}
+{{- range $roles -}}
+{{- if or .over $.Values.podSpec -}}
+{{- $root := .root -}}
+{{- $container := printf "%s.containers" (empty .over | ternary "podSpec" .key) -}}
+{{- $server := dict -}}
+{{- range .pod.containers -}}
+  {{- if eq .name "vllm" -}}
+  {{- $server = . -}}
+  {{- end -}}
+{{- end -}}
+{{- $words := concat ($server.command | default list) ($server.args | default list) | join "\n" | printf "\n%s\n" -}}
+{{- $command := include "vllm.group" $ | empty | ternary (list "vllm" "serve") (include "vllm.groupCommand" $root | fromJsonArray) -}}
+{{- $given := or $server.command (include "vllm.group" $) -}}
+{{- if and $given (not (regexMatch (join "\n" $command | regexQuoteMeta | printf "[\n/]%s\n") $words)) -}}
+{{- $sentences = append $sentences (printf "%s has a command for vllm with which the chart's arguments do not reach vLLM: end the command with the words %s, e.g. [numactl, --interleave=all, %s], and leave args out." $container (join " " $command) (join ", " $command)) -}}
+{{- end -}}
+{{- /* Those of the chart alone: a flag of the user's may be dropped by the user. */ -}}
+{{- $needed := include "vllm.groupArgs" $root | fromJsonArray -}}
+{{- if not $root.worker -}}
+{{- if include "vllm.apiKeys" $ | fromJson -}}
+{{- $needed = append $needed "--config /etc/vllm/config/server.yaml" -}}
+{{- end -}}
+{{- range include "vllm.args" $ | fromJsonArray -}}
+  {{- if regexMatch "^--(middleware=vllm_lifecycle|shutdown-timeout=|max-num-queued-reqs=|root-path=|ssl-(cert|key)file=)" . -}}
+  {{- $needed = append $needed . -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $missing := list -}}
+{{- range $needed -}}
+  {{- $apart := regexReplaceAll "^(--[a-z-]+)[= ]" . "${1}\n" | printf "\n%s\n" -}}
+  {{- if not (or (contains (printf "\n%s\n" .) $words) (contains $apart $words)) -}}
+  {{- $missing = append $missing . -}}
+  {{- end -}}
+{{- end -}}
+{{- with $missing -}}
+{{- $sentences = append $sentences (printf "%s has args for vllm without %s, and other keys depend on them, such as API keys and the drain: leave args out and set engine.args or engine.extraArgs, or add these arguments." $container (join ", " .)) -}}
+{{- end -}}
+{{- $hook := dict "exec" (dict "command" (include "vllm.preStop" $root | fromJsonArray)) -}}
+{{- if ne (toRawJson $hook) (toRawJson ($server.lifecycle).preStop) -}}
+{{- $sentences = append $sentences (printf "%s removes or replaces the preStop hook of vllm, without which requests are cut off: leave lifecycle.preStop out, and set drain.delaySeconds and drain.timeoutSeconds." $container) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- uniq $sentences | join "\n" -}}
+{{- end -}}
+
+{{- /* vllm.check.serverFiles: the server finds the chart's programs and its API keys where it looks for them. */ -}}
+{{- define "vllm.check.serverFiles" -}}
+{{- $keyed := include "vllm.apiKeys" . | fromJson -}}
+{{- $sentences := list -}}
+{{- range $index, $pod := .pods -}}
+{{- $folders := dict "lifecycle" (include "vllm.lifecycleFolder" $) -}}
+{{- if and $keyed (eq $index 0) -}}
+{{- $_ := set $folders "server-config" "/etc/vllm/config" -}}
+{{- end -}}
+{{- $volumes := dict -}}
+{{- range .volumes -}}
+  {{- $_ := set $volumes .name . -}}
+{{- end -}}
+{{- $mounts := list -}}
+{{- range .containers -}}
+  {{- if eq .name "vllm" -}}
+  {{- $mounts = .volumeMounts -}}
+  {{- end -}}
+{{- end -}}
+{{- range $name, $folder := $folders -}}
+{{- $volume := index $volumes $name | default dict -}}
+{{- $right := eq ((($volume.configMap).name) | default "") (include "vllm.partName" (list $ "lifecycle")) -}}
+{{- if eq $name "server-config" -}}
+{{- $right = hasKey $volume "emptyDir" -}}
+{{- end -}}
+{{- /* also one file in the folder, which another mount would hide */ -}}
+{{- $found := list -}}
+{{- range $mounts -}}
+  {{- if hasPrefix (printf "%s/" $folder) (clean .mountPath | printf "%s/") -}}
+  {{- $found = append $found (omit . "readOnly") -}}
+  {{- end -}}
+{{- end -}}
+{{- $right = and $right (eq (toRawJson $found) (list (dict "mountPath" $folder "name" $name) | toRawJson)) -}}
+{{- if not $right -}}
+{{- $place := hasKey ($.Values.extraVolumes | default dict) $name | ternary (printf "extraVolumes.%s" $name) "podSpec.volumes" -}}
+{{- $sentences = append $sentences (printf "%s or a mount removes or replaces what the server reads in %s, which is %s: leave the volume %s and this folder to the chart." $place $folder (eq $name "lifecycle" | ternary "the chart's middleware" "its list of API keys") $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if $keyed -}}
+{{- $writer := dict -}}
+{{- range .pod.initContainers -}}
+  {{- if eq .name "api-keys" -}}
+  {{- $writer = . -}}
+  {{- end -}}
+{{- end -}}
+{{- if ne (toRawJson $writer.command) (toRawJson (index (include "vllm.securityContainers" . | fromJson) "api-keys").command) -}}
+{{- $sentences = append $sentences "initContainers.api-keys is removed or has another command, but writes the list of API keys: leave it to the chart, or set server.apiKey.keys to null." -}}
+{{- end -}}
+{{- end -}}
+{{- uniq $sentences | join "\n" -}}
 {{- end -}}
 
 {{- /* vllm.check.pythonPath: Python finds the server's middleware. */ -}}
@@ -612,17 +729,21 @@ service.nodePort is {{ include "vllm.scalar" .nodePort }}, but service.type is C
 {{- range $root := regexFindAll "--root[-_]path[= ][^ ]+" (join " " $args) -1 -}}
 {{- $root = regexReplaceAll "^--root[-_]path[= ]" $root "" -}}
 {{- if ne $root $given -}}
-podSpec: the server has the root path {{ $root }}, but routes and the test lead to {{ $given | default "none" }}. Set server.rootPath instead.
+podSpec.containers has the root path {{ $root }} among the server's arguments, but routes and the test use {{ $given | default "none" }}: set server.rootPath instead.
 {{ end -}}
 {{- end -}}
 {{- if $given -}}
+{{- $guarded := list -}}
 {{- range $path := list "/v1" "/v2" "/inference" "/cohere" "/adapters" -}}
-{{- if or (hasPrefix $given $path) (hasPrefix (printf "%s/" $path) $given) -}}
-server.rootPath: {{ $given }} overlaps with {{ $path }}, which vLLM would answer without an API key, or not at all. Choose another path, e.g. /llm.
-{{ end -}}
+  {{- if or (hasPrefix $given $path) (hasPrefix (printf "%s/" $path) $given) -}}
+  {{- $guarded = append $guarded $path -}}
+  {{- end -}}
 {{- end -}}
+{{- with $guarded -}}
+server.rootPath is {{ $given }}, which overlaps with {{ join " and " . }}, so that requests there would need no API key or find no route: choose another path, e.g. /llm.
+{{ end -}}
 {{- if has $given (list "/health" "/metrics") -}}
-server.rootPath: {{ $given }} is requested by probes and monitors without a root path, and would not be found. Choose another path, e.g. /llm.
+server.rootPath is {{ $given }}, which probes and monitors request without a root path and would not find: choose another path, e.g. /llm.
 {{ end -}}
 {{- end -}}
 {{- end -}}

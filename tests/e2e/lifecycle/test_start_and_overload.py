@@ -58,7 +58,8 @@ def long_start(release: Release, values: dict[str, Any], tmp_path_factory: pytes
     late = Release("late", release.namespace)
     small = {"requests": {"cpu": "10m", "memory": "5Gi"}, "limits": {"memory": "5Gi"}}
     file = tmp_path_factory.mktemp("late") / "values.yaml"
-    file.write_text(json.dumps({"model": values["model"], "resources": small, "podSpec": {"containers": [container]}}))
+    other = {"podSpec": {"containers": [container]}, "checks": {"disabled": {"podSpec": True}}}
+    file.write_text(json.dumps({"model": values["model"], "resources": small, **other}))
     install = ["install", late.name, str(CHART), f"--values={ROOT / 'values' / 'cpu.yaml'}", f"--values={file}"]
     flags = re.search(r"add --wait --timeout (\S+) to install", late.helm(*install, "--dry-run=client"))
     assert flags
