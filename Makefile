@@ -4,8 +4,9 @@ SHELL := /bin/sh
 export VLLM_CHART_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vllm-chart
 # compiled Python is kept, though not in the checkout: without it each process of the tests compiles for 5 s
 unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPATH := $(CURDIR)/src
 export PYTHONPYCACHEPREFIX := $(VLLM_CHART_CACHE)/bytecode
-# a folder beside the checkout may hold torch's CPU wheel, which PyPI doesn't have (ci/build/vllm.py)
+# a folder beside the checkout may hold torch's CPU wheel, which PyPI doesn't have (ci/offline/vllm_image.py)
 export VLLM_CHART_WHEELS ?= $(wildcard $(CURDIR)/../shared/cache)
 # registry | build; without it the registry is tried first
 export IMAGES
@@ -35,25 +36,25 @@ help: ## list the targets
 ##—— every day
 .PHONY: demo
 demo: $(READY) ## from nothing to an answer: tools, cluster, image, model, helm install, a question (ASK="…")
-	@$(PYTHON) -m scripts.demo
+	@$(PYTHON) -m ci.demo
 
 .PHONY: test
 test: $(READY) ## lint, and the contract, render, meta and documentation tests; needs no cluster
-	@$(PYTHON) -m scripts.tests test -n 2
+	@$(PYTHON) -m scripts.run_tests test -n 2
 
 .PHONY: test-all
 test-all: $(READY) ## make test, make test-rules, what people type, values made at random, and the oldest Helm
-	@$(PYTHON) -m scripts.tests test-all -n 2
+	@$(PYTHON) -m scripts.run_tests test-all -n 2
 
 export MINUTES
 export VALUES JUNIT CHECK_FLAGS SAMPLE SEED ONLY
 .PHONY: check
 check: $(READY) ## say what is wrong with values files of yours (VALUES=a.yaml,b.yaml JUNIT=result.xml)
-	@$(PYTHON) -m scripts.check
+	@$(PYTHON) -m ci.tools with helm -- $(PYTHON) -m vllm_chart.check.command check -f "$(VALUES)" $(if $(JUNIT),--junit "$(JUNIT)") $(CHECK_FLAGS)
 
 .PHONY: coverage
 coverage: $(READY) ## which branches of the templates no value set reaches
-	@$(PYTHON) -m scripts.tests coverage
+	@$(PYTHON) -m scripts.run_tests coverage
 
 .PHONY: mutation
 mutation: $(READY) ## which mistakes in the templates no test sees; takes hours, so try a SAMPLE=100 (SEED=1 ONLY=_args.tpl)
@@ -61,7 +62,7 @@ mutation: $(READY) ## which mistakes in the templates no test sees; takes hours,
 
 .PHONY: test-rules
 test-rules: $(READY) ## check the alert rules with promtool: each fires when it must, and is silent when it must not
-	@$(PYTHON) -m scripts.tests rules -n 2
+	@$(PYTHON) -m scripts.run_tests rules -n 2
 
 .PHONY: lint
 lint: $(READY) ## format check, lint and types of the Python code, and the generated files are current
@@ -69,36 +70,36 @@ lint: $(READY) ## format check, lint and types of the Python code, and the gener
 
 .PHONY: e2e
 e2e: $(READY) ## install on the kind cluster, talk to real vLLM, update, delete, drain; starts what it needs
-	@$(PYTHON) -m scripts.tests e2e/core $(E2E_FLAGS)
+	@$(PYTHON) -m scripts.run_tests e2e/core $(E2E_FLAGS)
 
 .PHONY: e2e-lifecycle
 e2e-lifecycle: $(READY) ## crashes, a wedged engine, warm-up, overload, two API servers, compile cache (about 35 min)
-	@$(PYTHON) -m scripts.tests e2e/lifecycle $(E2E_FLAGS)
+	@$(PYTHON) -m scripts.run_tests e2e/lifecycle $(E2E_FLAGS)
 
 .PHONY: soak
 soak: $(READY) ## half an hour of load with saturation, a rollout, a deletion and a crash in it (MINUTES=30)
-	@$(PYTHON) -m scripts.tests e2e/soak $(E2E_FLAGS)
+	@$(PYTHON) -m scripts.run_tests e2e/soak $(E2E_FLAGS)
 
 .PHONY: e2e-multinode
 e2e-multinode: $(READY) ## one server on two nodes: answers, lost members, rollout, Ray (about 35 min)
-	@$(PYTHON) -m scripts.tests e2e/multinode $(E2E_FLAGS)
+	@$(PYTHON) -m scripts.run_tests e2e/multinode $(E2E_FLAGS)
 
 .PHONY: e2e-exposure
 e2e-exposure: $(READY) ## sources, adapters, quantized models, keys, TLS, upgrades, subcharts, an OCI registry (about 35 min)
-	@$(PYTHON) -m scripts.tests e2e/exposure $(E2E_FLAGS)
+	@$(PYTHON) -m scripts.run_tests e2e/exposure $(E2E_FLAGS)
 
 .PHONY: e2e-observability
 e2e-observability: $(READY) ## Prometheus, alerts, dashboard, logs, traces; an HPA and KEDA follow the queue (about 30 min)
-	@$(PYTHON) -m scripts.tests e2e/observability $(E2E_FLAGS)
+	@$(PYTHON) -m scripts.run_tests e2e/observability $(E2E_FLAGS)
 
 .PHONY: e2e-doctor
 e2e-doctor: $(READY) ## make doctor on releases that are really broken, side by side (about 5 min)
-	@$(PYTHON) -m scripts.tests e2e/doctor $(E2E_FLAGS)
+	@$(PYTHON) -m scripts.run_tests e2e/doctor $(E2E_FLAGS)
 
 ##—— a release of yours
 .PHONY: doctor
 doctor: $(READY) ## say what is wrong with a release: RELEASE=name, and NAMESPACE, CONTEXT, KUBECONFIG where they differ
-	@$(PYTHON) -m scripts.doctor
+	@$(PYTHON) -m ci.tools with kubectl -- $(PYTHON) -m vllm_chart.doctor.command
 
 ##—— documentation and releases
 .PHONY: docs
@@ -111,45 +112,45 @@ docs-serve: $(DOCS_VENV)/.ready ## show the site at http://127.0.0.1:8001, and f
 
 .PHONY: release
 release: $(READY) ## package the chart, sign it (SIGN_KEY=…) and push it (PUSH=oci://…); nothing is pushed without PUSH
-	@$(PYTHON) -m scripts.make_release
+	@$(PYTHON) -m scripts.release
 
 .PHONY: test-release
 test-release: $(READY) ## release into a registry on this machine, and install, vendor and verify from there; needs Go
-	@$(PYTHON) -m scripts.tests release
+	@$(PYTHON) -m scripts.run_tests release
 
 ##—— the cluster and what it runs
 .PHONY: tools
 tools: $(READY) ## find or install Helm, kubectl and kind, and say which are used
-	@$(PYTHON) -m scripts.tools
+	@$(PYTHON) -m ci.tools
 
 .PHONY: cluster
 cluster: $(READY) ## a kind cluster with 1 worker (WORKERS=2 for two)
-	@$(PYTHON) -m scripts.cluster up
+	@$(PYTHON) -m ci.cluster up
 
 .PHONY: cluster-addons
 cluster-addons: $(READY) ## metrics-server on the cluster
-	@$(PYTHON) -m scripts.addons
+	@$(PYTHON) -m ci.addons.install
 
 .PHONY: cluster-down
 cluster-down: $(READY) ## delete the cluster; nothing outside the cache folder is left
-	@$(PYTHON) -m scripts.cluster down
+	@$(PYTHON) -m ci.cluster down
 
 .PHONY: image
 image: $(READY) ## the vLLM CPU image, pulled or built, on the cluster's nodes
-	@$(PYTHON) -m scripts.preload vllm
+	@$(PYTHON) -m ci.load_images vllm
 
 .PHONY: model
 model: $(READY) ## the demo's model, on the cluster's nodes where it can't be fetched from the Hub
-	@$(PYTHON) -m scripts.preload model
+	@$(PYTHON) -m ci.load_images model
 
 ##—— your own values
 .PHONY: migrate
 migrate: $(READY) ## manifests that run vLLM become a values file: FROM=deployment.yaml[,service.yaml…] [TO=values.yaml]
-	@$(PYTHON) -m scripts.migrate "$(FROM)" "$(TO)"
+	@$(PYTHON) -m ci.tools with helm -- $(PYTHON) -m vllm_chart.migrate.command "$(FROM)" "$(TO)"
 
 .PHONY: new-values
 new-values: $(READY) ## a values file for a model and GPUs, with the arithmetic: MODEL= GPU= [GPUS= CONTEXT= CONCURRENCY= …]
-	@$(PYTHON) -m scripts.new_values
+	@$(PYTHON) -m ci.tools with helm -- $(PYTHON) -m vllm_chart.sizing.new_values
 
 ##—— numbers
 .PHONY: bench-start
@@ -163,31 +164,31 @@ bench-template: $(READY) ## CPU time of helm template against a chart of helm cr
 ##—— upkeep
 .PHONY: schema
 schema: $(READY) ## write values.schema.json from values.schema.yaml
-	@$(PYTHON) -m scripts.schema
+	@$(PYTHON) -m scripts.generate.schema
 
 .PHONY: dashboard
-dashboard: $(READY) ## write Grafana's dashboard from its description in scripts/dashboard.py
-	@$(PYTHON) -m scripts.dashboard
+dashboard: $(READY) ## write Grafana's dashboard from its description in scripts/generate/dashboard.py
+	@$(PYTHON) -m scripts.generate.dashboard
 
 .PHONY: pictures
 pictures: $(DOCS_VENV)/.ready ## draw the dashboard, from what its queries returned in the last `make e2e-observability`
-	@$(DOCS_VENV)/bin/python -m scripts.pictures
+	@$(DOCS_VENV)/bin/python -m scripts.docs.pictures
 
 .PHONY: chart-readme
 chart-readme: $(READY) ## write the chart's README from its values, schema and checks
-	@$(PYTHON) -m scripts.chart_readme
+	@$(PYTHON) -m scripts.generate.chart_readme
 
 .PHONY: rendered
-rendered: $(READY) ## write the manifests of every file in values/ to tests/rendered/
-	@$(PYTHON) -m scripts.rendered
+rendered: $(READY) ## write the manifests of every file in values/ to tests/snapshots/
+	@$(PYTHON) -m scripts.generate.snapshots
 
 .PHONY: vllm-args
 vllm-args: $(READY) ## write down the flags of the chart's vLLM; of the next with VERSION=0.33.0 [DUMP=path METRICS=path], and say what changed
-	@$(PYTHON) -m scripts.vllm_args
+	@$(PYTHON) -m scripts.upgrade_vllm.upgrade
 
 .PHONY: crds
 crds: $(READY) ## write down the schemas of custom resources, for the tests; needs Go
-	@$(PYTHON) -m scripts.crds
+	@$(PYTHON) -m scripts.generate.custom_resources
 
 .PHONY: format
 format: $(READY) ## format the Python code and mend what ruff can

@@ -10,11 +10,15 @@ from typing import Any
 import httpx
 import yaml
 
-from ci.build import archive, model_image, vllm_image
-from scripts import cluster, images, preload
-from scripts.common import CACHE, ROOT, UserError, main, run
-from scripts.progress import say, step
-from scripts.release import Release
+from ci import cluster, images, load_images
+from ci.common import ROOT
+from ci.helm_release import Release
+from ci.offline import archive, model_image, vllm_image
+from vllm_chart.cache import CACHE
+from vllm_chart.command import main
+from vllm_chart.errors import UserError
+from vllm_chart.process import run
+from vllm_chart.progress import say, step
 
 _PAIRS = 3
 _RELEASE = Release("vllm", "vllm-bench")
@@ -24,8 +28,8 @@ _DEADLINE_SECONDS = 300
 
 def bench() -> None:
     """Print each pair, then medians; never are both servers up at once."""
-    preload.vllm()
-    uri = preload.model()
+    load_images.vllm()
+    uri = load_images.model()
     values: dict[str, Any] = {"model": {"uri": uri, "name": "bench"}} if uri else {}
     _require_no_other_release()
     _docker_has_the_image()

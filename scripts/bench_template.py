@@ -12,9 +12,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts import tools
-from scripts.common import CHART, ROOT, main
-from scripts.progress import say
+from ci import tools
+from ci.common import ROOT
+from vllm_chart.chart import CHART
+from vllm_chart.command import main
+from vllm_chart.progress import say
 
 _PAIRS = 100
 

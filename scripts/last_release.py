@@ -11,7 +11,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.common import CACHE, ROOT, UserError, product, run
+from ci.common import ROOT, product
+from vllm_chart.cache import CACHE
+from vllm_chart.errors import UserError
+from vllm_chart.process import run
 
 #: Why there may be none.
 UNKNOWN = "this checkout has no history to find the last release in: `git fetch --tags --unshallow` brings it"

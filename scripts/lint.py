@@ -7,7 +7,9 @@ import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from scripts.common import ROOT, UserError, main
+from ci.common import ROOT
+from vllm_chart.command import main
+from vllm_chart.errors import UserError
 
 _BIN = Path(sys.executable).parent
 
@@ -19,9 +21,9 @@ PROGRAMS: dict[str, list[str]] = {
 }
 #: Whether generated files are current, which tests/contract tells, too.
 GENERATED: dict[str, list[str]] = {
-    "values.schema.json": [sys.executable, "-m", "scripts.schema", "--check"],
-    "the dashboard": [sys.executable, "-m", "scripts.dashboard", "--check"],
-    "the chart's README": [sys.executable, "-m", "scripts.chart_readme", "--check"],
+    "values.schema.json": [sys.executable, "-m", "scripts.generate.schema", "--check"],
+    "the dashboard": [sys.executable, "-m", "scripts.generate.dashboard", "--check"],
+    "the chart's README": [sys.executable, "-m", "scripts.generate.chart_readme", "--check"],
 }
 
 

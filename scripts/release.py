@@ -1,231 +1,226 @@
-"""Installs the chart on the cluster, waits for vLLM, and gathers what explains a failure."""
+"""`make release`: packages the chart as a release, signs and verifies it, pushes it, and pulls it again to compare.
+
+The version stands in Chart.yaml, what changed in CHANGELOG.md; both are refused where they don't agree. What only a
+package carries is added here: the icon, links, and the changelog's section in the form that Artifact Hub reads.
+"""
 
 from __future__ import annotations
 
-import json
+import base64
 import os
 import re
-import subprocess
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import shutil
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
+import yaml
 
-from scripts import cluster
-from scripts.common import CACHE, CHART, CommandError, UserError, run
-from scripts.load import lines
+from ci.common import ROOT, digest
+from ci.tools import put_on_path
+from vllm_chart.chart import CHART, from_yaml
+from vllm_chart.command import main
+from vllm_chart.errors import CommandError, UserError
+from vllm_chart.process import run
+from vllm_chart.progress import say
 
-#: values/cpu.yaml is what a user would write; these only let this machine reach the Service on the published port.
-#: A NodePort shows all of vLLM's paths, so the chart refuses one unless the check is switched off.
-NODE_PORT_VALUES: dict[str, Any] = {
-    "service": {"type": "NodePort", "nodePort": cluster.NODE_PORT},
-    "checks": {"disabled": {"serviceType": True}},
+TARGET = ROOT / "build" / "release"
+
+#: Helm refuses a release whose Secret is larger than 1 MB; ours stays far below.
+LARGEST_PACKAGE = 150_000
+
+#: Sections of the changelog, with the word that Artifact Hub has for each.
+KINDS = {
+    "Added": "added",
+    "Changed": "changed",
+    "Deprecated": "deprecated",
+    "Removed": "removed",
+    "Fixed": "fixed",
+    "Security": "security",
 }
-_DEADLINE_SECONDS = 600
 
 
 @dataclass(frozen=True)
-class Release:
-    """A release of the chart on the project's cluster."""
+class Signature:
+    """With what a package is signed.
 
-    name: str
-    namespace: str
-    program: str = "helm"
+    Attributes:
+        key: name of the key, as in its user id.
+        keyring: file with the secret key in the form that gpg exports.
+        passphrase: file that holds the key's passphrase; None for a key without one.
+    """
 
-    def helm(self, *arguments: str | Path, stdin: str | None = None) -> str:
-        """Run Helm in the release's namespace."""
-        return run(
-            [self.program, f"--kubeconfig={cluster.KUBECONFIG}", f"--namespace={self.namespace}", *arguments],
-            stdin=stdin,
-        )
-
-    def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
-        """Run kubectl in the release's namespace."""
-        return cluster.kubectl(f"--namespace={self.namespace}", *arguments, stdin=stdin, check=check)
-
-    @contextmanager
-    def forward(self, target: str, port: int) -> Iterator[str]:
-        """`127.0.0.1:PORT` of a port of one pod, as long as that pod lives.
-
-        Args:
-            target: a pod, or what has pods, such as `service/vllm`, of which one is taken.
-            port: of that target.
-        """
-        command = ["kubectl", f"--kubeconfig={cluster.KUBECONFIG}", f"--namespace={self.namespace}"]
-        command += ["port-forward", target, f":{port}"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forward:
-            assert forward.stdout
-            # it writes a line for each connection, which somebody has to read
-            reader = threading.Thread(target=forward.stdout.read, daemon=True)
-            try:
-                address = re.search(r"127\.0\.0\.1:\d+", forward.stdout.readline())
-                if not address:
-                    raise UserError(f"kubectl port-forward to {target} ended.")
-                reader.start()
-                yield address[0]
-            finally:
-                forward.terminate()
-                if reader.ident:
-                    reader.join()
-
-    def create_namespace(self) -> None:
-        """Make the namespace, where pods must meet Pod Security "restricted"."""
-        levels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
-        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace, "labels": levels}}
-        cluster.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(namespace))
-
-    def exists(self) -> bool:
-        """Whether the release is deployed."""
-        listed = json.loads(self.helm("list", "--filter", f"^{self.name}$", "--deployed", "--output=json"))
-        return bool(listed)
-
-    def install(self, files: Sequence[Path], values: dict[str, Any]) -> None:
-        """Install or upgrade the chart, without waiting for its pods.
-
-        Args:
-            files: values files, the later over the earlier.
-            values: laid over all files.
-        """
-        if json.loads(self.helm("list", "--filter", f"^{self.name}$", "--pending", "--output=json")):
-            self.uninstall()  # an interrupted operation, which Helm would wait for
-        flags = [word for file in files for word in ("--values", str(file))]
-        self.helm("upgrade", "--install", self.name, CHART, *flags, "--values=-", stdin=json.dumps(values))
-
-    def uninstall(self) -> None:
-        """Remove the release and wait until its pods are gone."""
-        self.helm("uninstall", self.name, "--ignore-not-found", "--wait")
-        # Helm waits for its own objects only
-        selector = f"--selector=app.kubernetes.io/instance={self.name},app.kubernetes.io/name=vllm"
-        self.kubectl("wait", "--for=delete", "pods", selector, f"--timeout={_DEADLINE_SECONDS}s")
-
-    def pods(self) -> list[dict[str, Any]]:
-        """The release's pods as the API server has them."""
-        selector = f"--selector=app.kubernetes.io/instance={self.name},app.kubernetes.io/name=vllm"
-        return list(json.loads(self.kubectl("get", "pods", selector, "--output=json"))["items"])
-
-    def status(self, pod: str) -> dict[str, Any]:
-        """The status of a pod's server, as the API server has it."""
-        (found,) = json.loads(self.kubectl("get", "pod", pod, "--output=json"))["status"]["containerStatuses"]
-        return dict(found)
-
-    def start_seconds(self) -> float:
-        """Seconds from the start of the only pod's server to Ready, as the API server has them, in whole seconds."""
-        (pod,) = self.pods()
-        (ready,) = [c for c in pod["status"]["conditions"] if c["type"] == "Ready"]
-        started = pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"]
-        times = [datetime.fromisoformat(text) for text in (started, ready["lastTransitionTime"])]
-        return (times[1] - times[0]).total_seconds()
-
-    def wait(self) -> None:
-        """Return when the rollout is complete.
-
-        Raises:
-            UserError: after 10 minutes, or as soon as a container has crashed twice; the text names what was gathered.
-        """
-        deadline = time.monotonic() + _DEADLINE_SECONDS
-        while True:
-            remaining = max(1, int(deadline - time.monotonic()))
-            try:
-                timeout = f"--timeout={min(5, remaining)}s"
-                self.kubectl("rollout", "status", f"deployment/{self.name}", timeout)
-                return
-            except CommandError:
-                restarts = [s["restartCount"] for p in self.pods() for s in p["status"].get("containerStatuses", [])]
-                if remaining > 1 and max(restarts, default=0) < 2:
-                    continue
-            folder = self.collect()
-            reason = "its container crashed twice" if max(restarts, default=0) >= 2 else "it isn't ready in 10 minutes"
-            raise UserError(f"vLLM doesn't start: {reason}. Describe, events and logs are in {folder}.")
-
-    def settle(self) -> None:
-        """Return when the rollout is complete and every pod that it replaced is gone."""
-        self.wait()
-        deadline = time.monotonic() + _DEADLINE_SECONDS
-        while [pod for pod in self.pods() if "deletionTimestamp" in pod["metadata"]]:
-            if time.monotonic() > deadline:
-                raise UserError(f"A pod doesn't end in 10 minutes: see {self.collect()}.")
-            time.sleep(0.5)
-
-    def await_running(self, count: int) -> set[str]:
-        """The names of the pods, when so many of them have a server that runs, Ready or not."""
-        deadline = time.monotonic() + _DEADLINE_SECONDS
-        while True:
-            names = {
-                pod["metadata"]["name"]
-                for pod in self.pods()
-                for status in pod["status"].get("containerStatuses", [])
-                if "running" in status["state"]
-            }
-            if len(names) == count:
-                return names
-            if time.monotonic() > deadline:
-                raise UserError(f"{len(names)} of {count} servers run after 10 minutes: see {self.collect()}.")
-            time.sleep(0.2)
-
-    def collect(self) -> Path:
-        """Write describe, events, logs and manifests to one folder, and return it."""
-        folder = Path(os.environ.get("VLLM_CHART_REPORTS") or CACHE / "reports") / time.strftime("%Y%m%d-%H%M%S")
-        folder.mkdir(parents=True, exist_ok=True)
-        everything = "pods,deployments,replicasets,services,endpointslices,persistentvolumeclaims"
-        commands = {
-            "describe.txt": ["describe", everything],
-            "objects.yaml": ["get", everything, "--output=yaml"],
-            "events.txt": ["get", "events", "--sort-by=.lastTimestamp"],
-            "nodes.txt": ["describe", "nodes"],
-        }
-        for pod in self.pods():
-            name = pod["metadata"]["name"]
-            commands[f"{name}.log"] = ["logs", name, "--all-containers", "--tail=-1"]
-            commands[f"{name}.previous.log"] = ["logs", name, "--all-containers", "--tail=-1", "--previous"]
-        for file, command in commands.items():
-            if text := self.kubectl(*command, check=False):
-                (folder / file).write_text(text)
-        try:
-            (folder / "manifest.yaml").write_text(self.helm("get", "manifest", self.name))
-        except CommandError as error:
-            (folder / "manifest.yaml").write_text(f"# {error}\n")
-        return folder
+    key: str
+    keyring: Path
+    passphrase: Path | None = None
 
 
-def base_url() -> str:
-    """Where the NodePort is published on this machine."""
-    state = cluster.read_state()
-    assert state, "the cluster is up"
-    return f"http://127.0.0.1:{state.port}"
-
-
-def stream_answer(model: str, question: str, max_tokens: int = 64) -> Iterator[str]:
-    """The pieces of a chat answer as they arrive.
+def section(changelog: str, version: str) -> str:
+    """Return what the changelog says of a version, without its heading.
 
     Raises:
-        UserError: where the server answers with an error or the stream ends early.
+        UserError: where it says nothing, or where changes stand under "Unreleased".
     """
-    body = {
-        "model": model,
-        "messages": [{"role": "user", "content": question}],
-        "max_tokens": max_tokens,
-        "temperature": 0,
-        "stream": True,
-    }
-    try:
-        with httpx.stream("POST", f"{base_url()}/v1/chat/completions", json=body, timeout=120) as response:
-            if response.status_code != 200:
-                raise UserError(f"vLLM answered {response.status_code}: {response.read().decode()[:500]}")
-            for line in lines(response):
-                if line == "data: [DONE]":
-                    return
-                if line.startswith("data: "):
-                    choices = json.loads(line.removeprefix("data: "))["choices"]
-                    if choices and (text := choices[0]["delta"].get("content")):
-                        yield text
-    except httpx.HTTPError as error:
+    parts = dict(re.findall(r"^## \[([^\]]+)\][^\n]*\n(.*?)(?=^## |\Z)", changelog, flags=re.MULTILINE | re.DOTALL))
+    if not parts.get(version, "").strip():
         raise UserError(
-            f"The request to {base_url()} failed ({error}): is the release up? See `kubectl get pods`."
-        ) from error
-    raise UserError("The answer ended without [DONE].")
+            f"CHANGELOG.md says nothing of {version}: name its section [{version}] with today's date, "
+            "or set another version in charts/vllm/Chart.yaml."
+        )
+    if parts.get("Unreleased", "").strip():
+        raise UserError(
+            f'CHANGELOG.md has changes under "Unreleased": move them to [{version}], or release what is older.'
+        )
+    return str(parts[version]).strip()
+
+
+def changes(text: str) -> list[dict[str, str]]:
+    """Return the lines of a changelog's section as Artifact Hub wants them: a kind and one sentence each."""
+    found = []
+    for title, body in re.findall(r"^### (\w+)\n(.*?)(?=^### |\Z)", text, flags=re.MULTILINE | re.DOTALL):
+        for item in re.findall(r"^- (.*?)(?=^- |\Z)", body, flags=re.MULTILINE | re.DOTALL):
+            found.append({"kind": KINDS[title], "description": " ".join(item.split())})
+    return found
+
+
+def led(text: str, repository: str, version: str) -> str:
+    """Return a text of this repository for readers elsewhere: links to its files lead there, or are words alone."""
+    there = rf"[\1]({repository}/blob/v{version}/\2)" if repository else r"\1"
+    return re.sub(r"\[([^\]\n]*)\]\((?![a-z]+:)([^)\n]*)\)", there, text)
+
+
+def metadata(chart: Path, text: str, repository: str) -> dict[str, Any]:
+    """Return Chart.yaml as it is packaged.
+
+    Args:
+        chart: folder of the chart.
+        text: the changelog's section.
+        repository: where the sources are published, as https://github.com/owner/name; empty leaves links out.
+    """
+    given: dict[str, Any] = from_yaml((chart / "Chart.yaml").read_text(encoding="utf-8"))
+    icon = base64.b64encode((ROOT / "docs" / "icon.svg").read_bytes()).decode()
+    annotations = {
+        **given["annotations"],
+        "artifacthub.io/changes": yaml.safe_dump(changes(text), sort_keys=False, allow_unicode=True, width=10_000),
+        "artifacthub.io/prerelease": "true" if "-" in given["version"] else "false",
+    }
+    if repository:
+        tagged = f"v{given['version']}"
+        links = [
+            {"name": "Documentation", "url": f"{repository}/tree/{tagged}/docs/how-to/README.md"},
+            {"name": "Changes", "url": f"{repository}/blob/{tagged}/CHANGELOG.md"},
+            {"name": "support", "url": f"{repository}/issues"},
+        ]
+        pictures = [
+            {"title": "What a release is made of", "url": f"{repository}/raw/{tagged}/docs/pictures/overview.svg"},
+            {"title": "make demo", "url": f"{repository}/raw/{tagged}/docs/demo.svg"},
+        ]
+        annotations["artifacthub.io/links"] = yaml.safe_dump(links, sort_keys=False)
+        annotations["artifacthub.io/screenshots"] = yaml.safe_dump(pictures, sort_keys=False)
+        given |= {"home": repository, "sources": [f"{repository}/tree/{tagged}/charts/vllm"]}
+    return {**given, "icon": f"data:image/svg+xml;base64,{icon}", "annotations": annotations}
+
+
+def package(chart: Path, changelog: str, target: Path, *, repository: str = "", sign: Signature | None = None) -> Path:
+    """Make the package, and with a signature its provenance file, in an empty folder; return the package.
+
+    Raises:
+        UserError: where changelog and version don't agree, or the package is not what it must be.
+    """
+    version = str(from_yaml((chart / "Chart.yaml").read_text(encoding="utf-8"))["version"])
+    text = led(section(changelog, version), repository, version)
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    copy = shutil.copytree(chart, target / "chart" / chart.name)
+    described = yaml.safe_dump(metadata(chart, text, repository), sort_keys=False, allow_unicode=True, width=10_000)
+    (copy / "Chart.yaml").write_text(described, encoding="utf-8")
+    (target / "notes.md").write_text(f"{text}\n", encoding="utf-8")
+    options: list[str | Path] = []
+    if sign:
+        options = ["--sign", "--key", sign.key, "--keyring", sign.keyring]
+        options += ["--passphrase-file", sign.passphrase] if sign.passphrase else []
+    run(["helm", "package", copy, "--destination", target, *options])
+    shutil.rmtree(target / "chart")
+    (made,) = target.glob("*.tgz")
+    if made.stat().st_size > LARGEST_PACKAGE:
+        raise UserError(f"The package has {made.stat().st_size} bytes, and may have {LARGEST_PACKAGE}.")
+    names = run(["tar", "--list", "--file", made]).splitlines()
+    if f"{chart.name}/values.schema.json" not in names:
+        raise UserError("The package lacks values.schema.json, without which Helm takes every typo: see .helmignore.")
+    if sign:
+        run(["helm", "verify", made, "--keyring", sign.keyring])
+    return made
+
+
+def identity(made: Path) -> tuple[str, str]:
+    """Return the name and the version of a package, as of vllm-0.3.0-rc.1.tgz."""
+    name, version = re.fullmatch(r"(.+?)-(\d+\..+)", made.stem).groups()  # type: ignore[union-attr]
+    return name, version
+
+
+def push(made: Path, registry: str, *, keyring: Path | None = None, options: tuple[str, ...] = ()) -> None:
+    """Push a package with its provenance file, and pull it again to see that it is the same.
+
+    Args:
+        made: the package; its provenance file lies beside it.
+        registry: where to, as oci://ghcr.io/owner/charts.
+        keyring: keys by which Helm verifies what it pulls; None where it isn't signed.
+        options: flags for Helm, as --plain-http.
+    """
+    name, version = identity(made)
+    run(["helm", "push", made, registry, *options])
+    pulled = made.parent / "pulled"
+    pulled.mkdir()
+    verify = ["--verify", "--keyring", str(keyring)] if keyring else []
+    run(["helm", "pull", f"{registry}/{name}", "--version", version, "--destination", pulled, *verify, *options])
+    if digest(pulled / made.name) != digest(made):
+        raise UserError(f"{registry} gave back another package than it got: is {version} there already?")
+    shutil.rmtree(pulled)
+
+
+def require_clean_tree(version: str) -> None:
+    """Refuse a tree that is not what a tag of this version names.
+
+    Raises:
+        UserError: with what to do.
+    """
+    if run(["git", "status", "--porcelain"], cwd=ROOT).strip():
+        raise UserError(
+            "There are changes that are not committed: a release is what a commit says. Commit or stash them."
+        )
+    try:
+        tag = run(["git", "describe", "--tags", "--exact-match", "--match", "v*"], cwd=ROOT).strip()
+    except CommandError:
+        raise UserError(f"This commit has no tag: `git tag v{version}`.") from None
+    if tag != f"v{version}":
+        raise UserError(f"This commit is tagged {tag}, and Chart.yaml says {version}: correct one of them.")
+
+
+def _signature() -> Signature | None:
+    key, keyring = os.environ.get("SIGN_KEY"), os.environ.get("SIGN_KEYRING")
+    if not key:
+        return None
+    if not keyring or not Path(keyring).is_file():
+        raise UserError("SIGN_KEY needs SIGN_KEYRING, a file made by `gpg --export-secret-keys --output secring.gpg`.")
+    passphrase = os.environ.get("SIGN_PASSPHRASE_FILE")
+    return Signature(key, Path(keyring), Path(passphrase) if passphrase else None)
+
+
+def release() -> None:
+    """Do what the environment says: PUSH, SIGN_KEY, SIGN_KEYRING, SIGN_PASSPHRASE_FILE, REPOSITORY_URL."""
+    put_on_path("helm")
+    registry, sign = os.environ.get("PUSH", ""), _signature()
+    if registry and not registry.startswith("oci://"):
+        raise UserError(f"PUSH={registry} is no OCI registry: write oci://registry/folder.")
+    if registry:
+        require_clean_tree(str(from_yaml((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"]))
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    made = package(CHART, changelog, TARGET, repository=os.environ.get("REPOSITORY_URL", ""), sign=sign)
+    say(f"{made.relative_to(ROOT)}: {made.stat().st_size} bytes{', signed and verified' if sign else ''}")
+    if registry:
+        push(made, registry, keyring=sign.keyring if sign else None)
+        say(f"pushed to {registry}/{identity(made)[0]}, and pulled the same again")
+
+
+if __name__ == "__main__":
+    main(release)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pytest
-from harness import helm
-from harness.findings import Finding, report
-from harness.helm import Rendered
-from harness.value_sets import ValueSet, value_sets
 
 from scripts import last_release as releases
 from scripts.last_release import LastRelease
+from scripts.value_sets import ValueSet, value_sets
+from vllm_chart.render import helm
+from vllm_chart.render.findings import Finding, report
+from vllm_chart.render.helm import Rendered
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

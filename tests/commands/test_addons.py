@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from harness import helm
 
 from ci.addons import kube_state
-from scripts.addons import discovered_by_http
-from scripts.common import UserError, from_yaml
+from ci.addons.install import discovered_by_http
+from vllm_chart.chart import from_yaml
+from vllm_chart.errors import UserError
+from vllm_chart.render import helm
 
 POD: dict[str, Any] = {
     "metadata": {

@@ -8,11 +8,13 @@ from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 import pytest
-from harness import __main__ as command
-from harness import check, helm
-from harness.findings import Finding
-from harness.invariants import CHECKS, Subject
-from harness.refusals import Refusal, refusals
+
+from vllm_chart.chart import CHART
+from vllm_chart.check import checker, command
+from vllm_chart.check.helm_errors import Refusal, refusals
+from vllm_chart.invariants.registry import CHECKS, Subject
+from vllm_chart.render import helm
+from vllm_chart.render.findings import Finding
 
 
 @pytest.fixture
@@ -223,7 +225,7 @@ PARTS = {
 
 def test_each_of_many_mistakes_is_told_with_the_part_of_the_values_that_it_is_in(values: Path) -> None:
     values.write_text(MANY, encoding="utf-8")
-    told = {complaint.path for complaint in check.check([values]).complaints}
+    told = {complaint.path for complaint in checker.check([values]).complaints}
     assert {next((part for part in PARTS if path.startswith(part)), path) for path in told} == PARTS
 
 
@@ -306,7 +308,7 @@ def test_a_terminal_gets_colours_unless_it_asks_for_none(values: Path, monkeypat
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    report = check.Report((check.Complaint("a", "b", "c", "d"),), {"a": "says"}, (), "versions", "helm")
+    report = checker.Report((checker.Complaint("a", "b", "c", "d"),), {"a": "says"}, (), "versions", "helm")
     assert "\x1b[1mb\x1b[0m — c — \x1b[36md\x1b[0m" in "\n".join(command._lines(report, str(values)))
     monkeypatch.setenv("NO_COLOR", "1")
     assert "  b — c — d" in command._lines(report, str(values))
@@ -330,7 +332,7 @@ def test_a_vendored_chart_is_checked_where_it_lies(values: Path, capsys: pytest.
     values.write_text("{}", encoding="utf-8")
     code, output = told(capsys, "--chart", str(values.parent), "-f", str(values))
     assert (code, "There is no chart in" in output) == (2, True)
-    assert told(capsys, "--chart", str(helm.CHART), "-f", str(values))[0] == 0
+    assert told(capsys, "--chart", str(CHART), "-f", str(values))[0] == 0
 
 
 # -- nothing can be said

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from scripts.common import main
-from scripts.doctor import __main__ as doctor
-from scripts.doctor import reasons, rules
-from scripts.doctor.rules import Finding, diagnose
-from scripts.doctor.seen import Object, Seen
+from vllm_chart.command import main
+from vllm_chart.doctor import command as doctor
+from vllm_chart.doctor import reasons, rules
+from vllm_chart.doctor.rules import Finding, diagnose
+from vllm_chart.doctor.snapshot import Object, Seen
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LABELS = {"app.kubernetes.io/name": "vllm", "app.kubernetes.io/instance": "llama"}
@@ -839,7 +839,6 @@ def test_tokens_in_messages_are_masked(text: str) -> None:
 def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for a kubectl that says what a test writes into it; it is all of PATH."""
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setattr("scripts.tools.put_on_path", lambda *_: None)
     for name in ("RELEASE", "NAMESPACE", "CONTEXT"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path

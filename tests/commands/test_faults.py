@@ -8,9 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from ci.build import host, model_image
-from scripts import cluster, common, engine, images, system, tools
-from scripts.common import VERSIONS, CommandError, UserError
+from ci import apt, cluster, common, docker_engine, images, tools
+from ci.common import VERSIONS
+from ci.offline import host, model_image
+from vllm_chart import process
+from vllm_chart.command import main
+from vllm_chart.errors import CommandError, UserError
 
 
 @pytest.fixture
@@ -20,7 +23,7 @@ def empty_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.delenv("DOCKER_HOST", raising=False)
-    monkeypatch.setattr(engine, "_own_process", lambda: None)
+    monkeypatch.setattr(docker_engine, "_own_process", lambda: None)
     return folder
 
 
@@ -33,44 +36,44 @@ def test_no_docker_and_no_root_says_to_install_docker(empty_path: Path, monkeypa
     assert not list(empty_path.iterdir())
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(UserError, match=r"Docker isn't running here: install and start it .* or run as root"):
-        engine.ensure()
+        docker_engine.ensure()
 
 
 def test_a_docker_host_that_does_not_answer_is_named(empty_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _program(empty_path, "docker", "echo 'Cannot connect' >&2; exit 1")
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
     with pytest.raises(UserError, match=r"No Docker engine answers at DOCKER_HOST=tcp://127\.0\.0\.1:9"):
-        engine.ensure()
+        docker_engine.ensure()
 
 
 def test_a_docker_that_this_user_may_not_use_says_how_to_join_its_group(empty_path: Path) -> None:
     _program(empty_path, "docker", "echo 'permission denied while trying to connect' >&2; exit 1")
     with pytest.raises(UserError, match="usermod -aG docker"):
-        engine.ensure()
+        docker_engine.ensure()
 
 
 def test_a_docker_older_than_kind_needs_is_refused(empty_path: Path) -> None:
     _program(empty_path, "docker", "echo 19.03.15")
     with pytest.raises(UserError, match=r"Docker 19\.03\.15 is too old for kind: install 20\.10 or newer"):
-        engine.ensure()
+        docker_engine.ensure()
 
 
 def test_a_docker_that_is_new_enough_is_used(empty_path: Path) -> None:
     _program(empty_path, "docker", "echo 28.2.2")
-    engine.ensure()
+    docker_engine.ensure()
 
 
 def test_missing_system_packages_without_root_are_named(empty_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _program(empty_path, "apt-get", "exit 1")
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(UserError, match="sudo apt-get install debootstrap"):
-        system.apt_install({"debootstrap": "debootstrap"})
+        apt.apt_install({"debootstrap": "debootstrap"})
 
 
 def test_missing_system_packages_without_apt_are_named(empty_path: Path) -> None:
     assert not list(empty_path.iterdir())
     with pytest.raises(UserError, match=r"This needs jq \(Debian's names\)"):
-        system.apt_install({"jq": "jq"})
+        apt.apt_install({"jq": "jq"})
 
 
 def test_tools_without_go_say_where_to_get_them(
@@ -264,7 +267,7 @@ def test_a_command_ends_in_a_sentence_and_no_traceback(
         raise error
 
     with pytest.raises(SystemExit) as end:
-        common.main(command)
+        main(command)
     assert end.value.code == code
     output = capsys.readouterr().err
     assert text in output
@@ -273,16 +276,16 @@ def test_a_command_ends_in_a_sentence_and_no_traceback(
 
 def test_a_failed_program_shows_the_end_of_what_it_printed() -> None:
     with pytest.raises(CommandError, match=r"failed \(3\):\n    the reason"):
-        common.run(["sh", "-c", "echo the reason >&2; exit 3"])
+        process.run(["sh", "-c", "echo the reason >&2; exit 3"])
 
 
 def test_a_command_that_is_given_up_ends_what_other_threads_have_running(tmp_path: Path) -> None:
     survivor = tmp_path / "survivor"
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(common.run, ["sh", "-c", f"(sleep 1; touch {survivor}) & wait"])
-        while not common._programs:
+        running = pool.submit(process.run, ["sh", "-c", f"(sleep 1; touch {survivor}) & wait"])
+        while not process._programs:
             time.sleep(0.01)
-        common.end_programs()
+        process.end_programs()
         with pytest.raises(CommandError):
             running.result()
     time.sleep(1.5)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from scripts import last_release as module
-from scripts.common import run
 from scripts.last_release import LastRelease, last_release
+from vllm_chart.process import run
 
 Commit = Callable[..., str]
 

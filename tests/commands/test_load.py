@@ -7,7 +7,7 @@ import json
 import httpx
 import pytest
 
-from scripts.load import lines
+from ci.chat import lines
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])

@@ -9,22 +9,27 @@ from typing import Any
 
 import pytest
 import yaml
-from harness import check, go_yaml, helm
 
-from scripts import common, comparison, migrate, tools, values_file, vllm_command
-from scripts.common import InputError
+from vllm_chart import command, values_file
+from vllm_chart.chart import DATA, app_version
+from vllm_chart.check import checker
+from vllm_chart.errors import InputError
+from vllm_chart.invariants import vllm_arguments
+from vllm_chart.migrate import command as migrate_command
+from vllm_chart.migrate import comparison, convert, vllm_command
+from vllm_chart.render import go_yaml
 
 MANIFESTS = Path(__file__).parent / "manifests"
 NAMES = sorted(path.stem for path in MANIFESTS.glob("*.yaml") if not path.stem.endswith(".expected"))
-VERSION = helm.app_version()
+VERSION = app_version()
 OPENAI = "vllm.entrypoints.openai.api_server"
 
 
 @functools.cache
-def migrated(name: str) -> tuple[migrate.Migration, list[comparison.Row], list[str]]:
+def migrated(name: str) -> tuple[convert.Migration, list[comparison.Row], list[str]]:
     path = MANIFESTS / f"{name}.yaml"
-    objects = migrate.read_objects([path])
-    return migrate.migrate(objects, migrate.only_server(objects, [path]))
+    objects = convert.read_objects([path])
+    return convert.migrate(objects, convert.only_server(objects, [path]))
 
 
 def deployment(**container: Any) -> dict[str, Any]:
@@ -58,9 +63,9 @@ def service(**spec: Any) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "llm"}, "spec": whole}
 
 
-def of(*objects: dict[str, Any]) -> tuple[migrate.Migration, list[comparison.Row], list[str]]:
+def of(*objects: dict[str, Any]) -> tuple[convert.Migration, list[comparison.Row], list[str]]:
     bodies = [{"spec": {}, **body} for body in objects]
-    return migrate.migrate(list(bodies), migrate.only_server(list(bodies), [Path("a.yaml")]))
+    return convert.migrate(list(bodies), convert.only_server(list(bodies), [Path("a.yaml")]))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -83,7 +88,7 @@ def test_the_chart_takes_the_values_and_says_what_the_manifests_said(name: str) 
 def test_make_check_finds_nothing_in_the_file(name: str, tmp_path: Path, terminal: Any) -> None:
     target = tmp_path / "values.yaml"
     terminal(str(MANIFESTS / f"{name}.yaml"), str(target))
-    assert check.check([target]).complaints == ()
+    assert checker.check([target]).complaints == ()
 
 
 def test_a_difference_that_nothing_accounts_for_is_shown_as_one() -> None:
@@ -139,8 +144,8 @@ FITTING = {
 
 @pytest.mark.parametrize("which", ["owned", "removed"])
 def test_every_flag_that_the_chart_sets_or_vllm_lost_is_spoken_of(which: str) -> None:
-    names = set(go_yaml.load((common.CHART / "files" / "flags.yaml").read_text(encoding="utf-8"))[which])
-    flags = {name: vllm_command.vllm_arguments.parser(VERSION).flag(f"--{name}") for name in sorted(names)}
+    names = set(go_yaml.load((DATA / "flags.yaml").read_text(encoding="utf-8"))[which])
+    flags = {name: vllm_arguments.parser(VERSION).flag(f"--{name}") for name in sorted(names)}
     switches = {name for name, flag in flags.items() if flag and flag.nargs == 0}
     words = [f"--{name}" if name in switches else f"--{name}={FITTING.get(name, '7')}" for name in flags]
     migration, rows, _ = of(deployment(args=["a/b", *words]))
@@ -258,7 +263,7 @@ def test_a_secret_in_a_script_is_not_shown() -> None:
     migration, rows, problems = of(
         deployment(command=["sh", "-c", script], env=[{"name": "KEY", "value": "my-own-key-of-old"}])
     )
-    shown = migration.hidden("\n".join(migrate.report(migration, rows, problems)))
+    shown = migration.hidden("\n".join(migrate_command.report(migration, rows, problems)))
     assert "login --token ***" in shown
     assert "my-own-key-of-old" not in shown
     assert migration.values["server"]["apiKey"]["keys"]["main"] == {"existingSecret": "llm-api-key", "key": "key"}
@@ -369,7 +374,7 @@ def test_a_server_without_devices_runs_on_cpu_where_its_image_does() -> None:
 def test_what_is_null_is_as_if_it_were_not_there(tmp_path: Path) -> None:
     source = tmp_path / "d.yaml"
     source.write_text(yaml.dump(deployment(args=["a/b"], env=[None], lifecycle=None, ports=None)))
-    assert migrate.read_objects([source]) == [{"spec": {}, **deployment(args=["a/b"], env=[])}]
+    assert convert.read_objects([source]) == [{"spec": {}, **deployment(args=["a/b"], env=[])}]
 
 
 def test_another_image_keeps_its_name() -> None:
@@ -410,10 +415,9 @@ def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     """Run the command with arguments; gives the exit code, and all that was printed."""
 
     def call(*arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr("sys.argv", ["scripts.migrate", *arguments])
-        monkeypatch.setattr(tools, "put_on_path", lambda *_: None)
+        monkeypatch.setattr("sys.argv", ["vllm_chart.migrate.convert", *arguments])
         with pytest.raises(SystemExit) as end:
-            common.main(migrate.run)
+            command.main(migrate_command.run)
         printed = capsys.readouterr()
         assert "Traceback" not in printed.err
         assert isinstance(end.value.code, int)
@@ -518,4 +522,4 @@ def test_no_manifest_at_all_is_refused(terminal: Any, tmp_path: Path) -> None:
         assert code == 2
         assert output == "\n✗ No manifest is named: write `make migrate FROM=deployment.yaml`, with commas for more.\n"
     with pytest.raises(InputError, match="runs no vLLM"):
-        migrate.only_server([], [Path("a.yaml")])
+        convert.only_server([], [Path("a.yaml")])

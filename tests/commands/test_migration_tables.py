@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import go_yaml, helm
-from harness.invariants import CHECKS, Subject
 
-from scripts.common import ROOT
+from ci.common import ROOT
+from vllm_chart.invariants.registry import CHECKS, Subject
+from vllm_chart.render import go_yaml, helm
 
 TEXT = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8")
 KEYS: dict[str, list[str]] = go_yaml.load((Path(__file__).parent / "other-charts.yaml").read_text(encoding="utf-8"))

@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import helm
 
-from ci.build import vllm_image
-from scripts import common, vllm_args, vllm_changes, vllm_metrics
-from scripts.common import ROOT, CommandError, InputError, app_version, from_yaml
+from ci.common import ROOT
+from ci.offline import vllm_image
+from scripts.upgrade_vllm import capture, differences, upgrade
+from vllm_chart.chart import DATA, app_version, from_yaml
+from vllm_chart.errors import CommandError, InputError
+from vllm_chart.render import helm
 
-OLD: dict[str, Any] = json.loads((vllm_args.DATA / f"vllm-serve-args-{app_version()}.json").read_text(encoding="utf-8"))
-NOTES: dict[str, Any] = from_yaml(vllm_args.FLAGS.read_text(encoding="utf-8"))
+OLD: dict[str, Any] = json.loads((DATA / f"vllm-serve-args-{app_version()}.json").read_text(encoding="utf-8"))
+NOTES: dict[str, Any] = from_yaml(upgrade.FLAGS.read_text(encoding="utf-8"))
 NEXT: dict[str, Any] = json.loads((Path(__file__).parent / "vllm-0.33.0.json").read_text(encoding="utf-8"))
 
 pytestmark = pytest.mark.skipif(app_version() != "0.32.0", reason="the fixture is what 0.33.0 adds to 0.32.0")
@@ -44,8 +46,8 @@ def _wraps(item: dict[str, Any]) -> bool:
     return item["type"] in ("int", "float", "str") and item["default"] is None
 
 
-def compared(new: dict[str, Any], read: tuple[str, ...] = (), **notes: Any) -> vllm_changes.Changes:
-    return vllm_changes.compare(OLD, new, NOTES | notes, read, [])
+def compared(new: dict[str, Any], read: tuple[str, ...] = (), **notes: Any) -> differences.Changes:
+    return differences.compare(OLD, new, NOTES | notes, read, [])
 
 
 @pytest.fixture(scope="module")
@@ -53,16 +55,16 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A copy of the repository that the command took from 0.32.0 to 0.33.0, and what it printed."""
     folder = tmp_path_factory.mktemp("next")
     copy = folder / "repository"
-    for name in ("scripts", "charts", "ci", "docs", "values", "tests"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "modules"))
+    for name in ("scripts", "src", "charts", "ci", "docs", "values", "tests"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "go_modules"))
     for name in ("pyproject.toml", "README.md", "CHANGELOG.md"):
         shutil.copy(ROOT / name, copy)
     dump = folder / "dump.json"
     dump.write_text(json.dumps(next_dump()))
-    environment = os.environ | {"VERSION": "0.33.0", "DUMP": str(dump), "METRICS": "", "PYTHONPATH": ""}
+    environment = os.environ | {"VERSION": "0.33.0", "DUMP": str(dump), "METRICS": "", "PYTHONPATH": str(copy / "src")}
     environment |= {"VLLM_CHART_CACHE": str(folder / "cache")}
     environment["PATH"] = f"{Path(helm.binary()).parent}{os.pathsep}{os.environ['PATH']}"
-    command = [sys.executable, "-m", "scripts.vllm_args"]
+    command = [sys.executable, "-m", "scripts.upgrade_vllm.upgrade"]
     done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return copy, done.stdout
@@ -71,7 +73,7 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 def test_dump_schema_readme_and_manifests_are_those_of_the_next_version(upgraded: tuple[Path, str]) -> None:
     copy, _ = upgraded
     assert 'appVersion: "0.33.0"' in (copy / "charts/vllm/Chart.yaml").read_text()
-    data = copy / "tests/harness/data"
+    data = copy / "charts/vllm/files/data"
     assert sorted(path.name for path in data.glob("vllm-*")) == [
         "vllm-metrics-0.33.0.json",
         "vllm-serve-args-0.33.0.json",
@@ -87,11 +89,11 @@ def test_dump_schema_readme_and_manifests_are_those_of_the_next_version(upgraded
     }
     assert "enum" not in args["properties"]["kv-cache-dtype"]
     assert "deploys vLLM 0.33.0" in (copy / "charts/vllm/README.md").read_text()
-    assert "vllm/vllm-openai:v0.33.0" in (copy / "tests/rendered/single-gpu.yaml").read_text()
+    assert "vllm/vllm-openai:v0.33.0" in (copy / "tests/snapshots/single-gpu.yaml").read_text()
 
 
 def test_the_copy_keeps_what_the_flags_must(upgraded: tuple[Path, str]) -> None:
-    environment = os.environ | {"PYTHONPATH": ""}
+    environment = os.environ | {"PYTHONPATH": str(upgraded[0] / "src")}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/contract/test_flags.py"]
     done = subprocess.run(command, cwd=upgraded[0], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
@@ -135,17 +137,17 @@ def test_a_removed_flag_needs_a_written_remedy() -> None:
     changes = compared(new)
     assert changes.removed == {"seed": ""}
     assert changes.unwritten == ["seed"]
-    report = "\n".join(vllm_changes.report(changes))
-    assert "- `seed` is gone: write in charts/vllm/files/flags.yaml, under `removed`, what replaces it" in report
+    report = "\n".join(differences.report(changes))
+    assert "- `seed` is gone: write in charts/vllm/files/data/flags.yaml, under `removed`, what replaces it" in report
     told = compared(new, removed=NOTES["removed"] | {"seed": "set it in each request"})
     assert told.unwritten == []
-    assert "- removed `seed`: set it in each request" in "\n".join(vllm_changes.report(told))
+    assert "- removed `seed`: set it in each request" in "\n".join(differences.report(told))
 
 
 def test_a_removed_flag_that_the_chart_sets_is_told() -> None:
     new = {**OLD, "vllm": "9.9.9", "args": [item for item in OLD["args"] if "--shutdown-timeout" not in item["flags"]]}
     assert compared(new).lost_owned == ["shutdown-timeout"]
-    assert "the chart sets `shutdown-timeout`, which is gone" in "\n".join(vllm_changes.report(compared(new)))
+    assert "the chart sets `shutdown-timeout`, which is gone" in "\n".join(differences.report(compared(new)))
 
 
 def test_a_metric_that_the_chart_reads_and_the_source_lost_is_told() -> None:
@@ -156,7 +158,7 @@ def test_a_metric_that_the_chart_reads_and_the_source_lost_is_told() -> None:
 
 
 def test_every_metric_that_the_chart_knows_is_in_the_source() -> None:
-    known = from_yaml((common.CHART / "files" / "metrics.yaml").read_text(encoding="utf-8"))
+    known = from_yaml((DATA / "metrics.yaml").read_text(encoding="utf-8"))
     assert compared(OLD, (*known["names"], *known["families"])).lost_metrics == []
 
 
@@ -164,7 +166,7 @@ def test_types_defaults_and_choices_are_compared() -> None:
     one = entry("--x", type="int", default=1, choices=None, nargs=None)
     other = entry("--x", type="float", default=2, choices=["a"], nargs="+")
     pair = ({"vllm": "1", "args": [one]}, {"vllm": "2", "args": [other]})
-    changes = vllm_changes.compare(*pair, {"removed": {}, "owned": {}}, (), [])
+    changes = differences.compare(*pair, {"removed": {}, "owned": {}}, (), [])
     assert changes.changed == [
         ("x", "choices", "unset", "['a']"),
         ("x", "default", "1", "2"),
@@ -172,24 +174,24 @@ def test_types_defaults_and_choices_are_compared() -> None:
         ("x", "type", "int", "float"),
     ]
     assert changes.metrics_added is None
-    assert "not compared" in "\n".join(vllm_changes.report(changes))
+    assert "not compared" in "\n".join(differences.report(changes))
 
 
 def test_a_flag_that_is_back_is_no_longer_called_removed() -> None:
     new = {**OLD, "args": [*OLD["args"], entry("--swap-space", type="float")]}
     changes = compared(new)
     assert changes.returned == ["swap-space"]
-    text = vllm_args.renewed(vllm_args.FLAGS.read_text(encoding="utf-8"), new, changes)
+    text = upgrade.renewed(upgrade.FLAGS.read_text(encoding="utf-8"), new, changes)
     assert "swap-space" not in from_yaml(text)["removed"]
     assert len(from_yaml(text)["removed"]) == len(NOTES["removed"]) - 1
 
 
 def test_lists_that_follow_from_the_parser_are_renewed_and_nothing_else() -> None:
-    text = vllm_args.FLAGS.read_text(encoding="utf-8")
-    assert vllm_args.renewed(text, OLD, compared(OLD)) == text
+    text = upgrade.FLAGS.read_text(encoding="utf-8")
+    assert upgrade.renewed(text, OLD, compared(OLD)) == text
     switch = entry("--new-switch", action="_StoreTrueAction", nargs=0, type=None)
     new = {**OLD, "args": [*OLD["args"], switch, entry("--again", action="_AppendAction")]}
-    found = from_yaml(vllm_args.renewed(text, new, compared(new)))
+    found = from_yaml(upgrade.renewed(text, new, compared(new)))
     assert found["switches"] == [*NOTES["switches"], "new-switch"]
     assert found["repeated"] == [*NOTES["repeated"], "again"]
 
@@ -199,12 +201,12 @@ def test_a_dump_by_other_means_is_completed_from_the_old_one() -> None:
     unknown = entry("--brand-new", type="_optional_type")
     switch = entry("--enable-x", "--disable-x", action="EnableDisableAction", nargs=0, type=None)
     given = {"vllm": "9.9.9", "accepted_flags": ["--no-enable-x"], "args": [lost, unknown, switch]}
-    dump, inherited, guessed = vllm_changes.adopt(given, OLD)
+    dump, inherited, guessed = differences.adopt(given, OLD)
     assert (inherited, guessed) == (1, ["brand-new"])
     first, second, third = dump["args"]
     assert (first["type"], first["default"], second["type"]) == ("int", None, "str")
     assert third["flags"] == ["--enable-x", "--disable-x", "--no-enable-x"]
-    report = "\n".join(vllm_changes.report(vllm_changes.compare(OLD, dump, NOTES, (), guessed, inherited=inherited)))
+    report = "\n".join(differences.report(differences.compare(OLD, dump, NOTES, (), guessed, inherited=inherited)))
     assert "the dump does not tell the type of `brand-new`, which is new" in report
     assert "- the types of 1 flags are those of 0.32.0" in report
 
@@ -220,7 +222,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Any:
         for name in ("VERSION", "DUMP", "METRICS"):
             monkeypatch.setenv(name, variables.get(name, ""))
         with pytest.raises(InputError) as refusal:
-            vllm_args.run()
+            upgrade.run()
         assert refusal.value.exit_code == 2
         return str(refusal.value)
 
@@ -228,8 +230,8 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_a_version_that_does_not_exist_is_told(command: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(vllm_args, "CACHE", tmp_path)
-    monkeypatch.setattr(vllm_args, "require_disk", lambda *_: None)
+    monkeypatch.setattr(upgrade, "CACHE", tmp_path)
+    monkeypatch.setattr(upgrade, "require_disk", lambda *_: None)
 
     def refuse(text: str) -> None:
         def install(*_: object) -> None:
@@ -267,6 +269,6 @@ def test_what_is_no_dump_of_the_version_is_refused(
 def test_what_is_no_version_or_no_metrics_is_refused(command: Any) -> None:
     assert command(VERSION="latest") == "VERSION=latest is no version of vLLM: write it as 0.33.0."
     with pytest.raises(InputError, match="holds no metrics of vLLM"):
-        vllm_metrics.kept("up 1\n")
+        capture.kept("up 1\n")
     with pytest.raises(InputError, match=r"METRICS=/nowhere/metrics\.txt can't be read"):
-        vllm_args._captured(Path("/nowhere/metrics.txt"))
+        upgrade._captured(Path("/nowhere/metrics.txt"))

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import check, go_yaml, helm
 
-from scripts import common, model_memory, new_values, tools, values_file
-from scripts.common import InputError, from_yaml
-from scripts.model_memory import GIB, Attention
-from scripts.new_values import Wish
+from vllm_chart import command
+from vllm_chart.chart import DATA, app_version, from_yaml
+from vllm_chart.check import checker
+from vllm_chart.errors import InputError
+from vllm_chart.render import go_yaml, helm
+from vllm_chart.sizing import model_memory, new_values
+from vllm_chart.sizing.model_memory import GIB, Attention
+from vllm_chart.sizing.new_values import Wish
 
 MODELS: dict[str, dict[str, Any]] = from_yaml((Path(__file__).parent / "models.yaml").read_text(encoding="utf-8"))
 GPUS: dict[str, dict[str, Any]] = from_yaml(new_values.GPUS_FILE.read_text(encoding="utf-8"))
@@ -222,10 +225,9 @@ def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
         for name, text in {"TO": str(tmp_path / "values.yaml"), **variables}.items():
             monkeypatch.setenv(name, text)
-        monkeypatch.setattr(tools, "put_on_path", lambda *_: None)
         monkeypatch.setattr("sys.stdin", io.StringIO() if typed is None else Keyboard(typed))
         with pytest.raises(SystemExit) as end:
-            common.main(new_values.run)
+            command.main(new_values.run)
         printed = capsys.readouterr()
         assert isinstance(end.value.code, int)
         return end.value.code, printed.out + printed.err
@@ -305,7 +307,7 @@ def test_the_file_says_what_was_planned_and_the_chart_takes_it(
     assert (
         values == {"model": {"uri": f"hf://{name}"}, "resources": {"requests": amounts, "limits": amounts}} | expected
     )
-    assert check.check([Path(os.environ["TO"])]).complaints == ()
+    assert checker.check([Path(os.environ["TO"])]).complaints == ()
     assert "left for the KV cache" in output
 
 
@@ -499,6 +501,6 @@ def test_an_index_of_tensors_that_tells_nothing_is_passed_over(tmp_path: Path) -
 
 
 def test_the_default_share_of_memory_is_vllms() -> None:
-    dump = json.loads((values_file.vllm_arguments.DATA / f"vllm-serve-args-{helm.app_version()}.json").read_text())
+    dump = json.loads((DATA / f"vllm-serve-args-{app_version()}.json").read_text())
     entry = next(item for item in dump["args"] if "--gpu-memory-utilization" in item["flags"])
     assert entry["default"] == new_values.UTILIZATION

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from harness import helm, refusals
+
+from vllm_chart.check import helm_errors
+from vllm_chart.render import helm
 
 #: Keys and, in lists, numbers that lead to a value.
 Steps = tuple[str | int, ...]
@@ -43,7 +45,7 @@ class Complaints:
     def __init__(self, text: str) -> None:
         self.text = text.replace("\\", "")
         self._at: dict[str, str] = {}
-        for place, words in refusals.complaints(text):
+        for place, words in helm_errors.complaints(text):
             self._at[place] = f"{self._at.get(place, '')}{words}\n"
 
     def about(self, path: Steps) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import yaml
-from harness import go_yaml, helm
-from harness.helm import CHART
-from harness.value_sets import ValueSet
+
+from scripts.value_sets import ValueSet
+from vllm_chart.chart import CHART
+from vllm_chart.render import go_yaml, helm
 
 TEMPLATES = {path.name: path.read_text(encoding="utf-8") for path in (CHART / "templates").iterdir()}
 METADATA = go_yaml.load((CHART / "Chart.yaml").read_text(encoding="utf-8"))

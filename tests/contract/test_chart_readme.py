@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from harness import go_yaml
-from harness.helm import CHART
-
-from scripts import chart_readme as generator
+from scripts.generate import chart_readme as generator
+from vllm_chart.chart import CHART
+from vllm_chart.render import go_yaml
 
 README = (CHART / "README.md").read_text(encoding="utf-8")
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import jsonschema
 import pytest
-from harness import go_yaml, helm
-from harness.helm import CHART
-from harness.vllm_arguments import DATA, Flag, parser
 
-from scripts import schema as generator
+from scripts.generate import schema as generator
+from vllm_chart.chart import DATA
+from vllm_chart.invariants.vllm_arguments import Flag, parser
+from vllm_chart.render import go_yaml, helm
 
 VERSION = generator.app_version()
 DUMP: dict[str, Any] = json.loads((DATA / f"vllm-serve-args-{VERSION}.json").read_text(encoding="utf-8"))
-NOTES: dict[str, Any] = go_yaml.load((CHART / "files" / "flags.yaml").read_text(encoding="utf-8"))
+NOTES: dict[str, Any] = go_yaml.load((DATA / "flags.yaml").read_text(encoding="utf-8"))
 LONG: dict[str, Flag] = {
     name.removeprefix("--"): flag
     for flag in parser(VERSION).flags

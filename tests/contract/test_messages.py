@@ -6,9 +6,10 @@ import re
 from typing import Any
 
 import pytest
-from contract.conftest import Refuse
-from harness import helm
-from harness.helm import CHART
+
+from tests.contract.conftest import Refuse
+from vllm_chart.chart import CHART
+from vllm_chart.render import helm
 
 KEDA = {"enabled": True, "serverAddress": "http://prometheus:9090"}
 

@@ -6,15 +6,16 @@ import re
 from typing import Any
 
 import pytest
-from harness import go_yaml, promql
-from harness.helm import CHART, ROOT
 
-from scripts import dashboard
-from scripts.common import app_version
+from ci.common import ROOT
+from scripts.generate import dashboard
+from vllm_chart.chart import CHART, DATA, app_version
+from vllm_chart.invariants import promql
+from vllm_chart.render import go_yaml
 
 CAPTURE = promql.vllm_metrics(app_version())
-KNOWN: dict[str, Any] = go_yaml.load((CHART / "files" / "metrics.yaml").read_text(encoding="utf-8"))
-RULES: dict[str, Any] = go_yaml.load((CHART / "files" / "rules.yaml").read_text(encoding="utf-8"))
+KNOWN: dict[str, Any] = go_yaml.load((DATA / "metrics.yaml").read_text(encoding="utf-8"))
+RULES: dict[str, Any] = go_yaml.load((DATA / "rules.yaml").read_text(encoding="utf-8"))
 SCHEMA: dict[str, Any] = go_yaml.load((CHART / "values.schema.yaml").read_text(encoding="utf-8"))
 OBJECTIVES = {key: RULES["objectives"][key] for key in KNOWN["histograms"]}
 ALERTS = sorted([*RULES["alerts"], *(item["alert"] for item in OBJECTIVES.values())])

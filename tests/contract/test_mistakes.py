@@ -8,9 +8,9 @@ from typing import Any
 
 import jsonschema
 import pytest
-from contract.conftest import Complaints, Refuse, Steps
 
-from scripts import schema as generator
+from scripts.generate import schema as generator
+from tests.contract.conftest import Complaints, Refuse, Steps
 
 #: What a user writes, and words of the answer. Those in one list are given to Helm at once.
 MISTAKES: list[list[tuple[dict[str, Any], str]]] = [

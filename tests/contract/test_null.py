@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.conftest import Refuse, Steps
-from contract.test_refusals import tree
-from harness import go_yaml, helm
-from harness.helm import CHART, HelmError
+
+from tests.contract.conftest import Refuse, Steps
+from tests.contract.test_refusals import tree
+from vllm_chart.chart import CHART
+from vllm_chart.render import go_yaml, helm
+from vllm_chart.render.helm import HelmError
 
 pytestmark = pytest.mark.every_helm
 

@@ -12,16 +12,17 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
-from contract.conftest import Refuse, Steps
-from harness import go_yaml
-from harness.helm import CHART
+
+from tests.contract.conftest import Refuse, Steps
+from vllm_chart.chart import CHART, DATA
+from vllm_chart.render import go_yaml
 
 pytestmark = pytest.mark.every_helm
 
 SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 DEFAULTS: dict[str, Any] = go_yaml.load((CHART / "values.yaml").read_text(encoding="utf-8"))
 
-FLAG_NOTES: dict[str, Any] = go_yaml.load((CHART / "files" / "flags.yaml").read_text(encoding="utf-8"))
+FLAG_NOTES: dict[str, Any] = go_yaml.load((DATA / "flags.yaml").read_text(encoding="utf-8"))
 
 #: One value of each type, that no enum holds.
 EXAMPLES: dict[str, Any] = {

@@ -11,11 +11,13 @@ from typing import Any
 
 import jsonschema
 import pytest
-from harness import custom_resources, go_yaml, helm
-from harness.helm import CHART, ROOT
-from harness.value_sets import ValueSet
 
-from scripts import schema as generator
+from ci.common import ROOT
+from scripts.generate import schema as generator
+from scripts.value_sets import ValueSet
+from vllm_chart.chart import CHART
+from vllm_chart.invariants import custom_resources
+from vllm_chart.render import go_yaml, helm
 
 TEXT = (CHART / "values.schema.json").read_text(encoding="utf-8")
 SCHEMA = json.loads(TEXT)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from typing import Any
 
-from harness import compatibility
-from harness.helm import CHART, ROOT
-
-from scripts.common import from_yaml
+from ci.common import ROOT
 from scripts.last_release import LastRelease
+from tests.lib import compatibility
+from vllm_chart.chart import CHART, from_yaml
 
 METADATA: dict[str, Any] = from_yaml((CHART / "Chart.yaml").read_text(encoding="utf-8"))
 
@@ -31,11 +29,6 @@ def test_what_breaks_values_files_has_a_version_that_may(last_release: LastRelea
     assert enough or not found, (
         f"since {last_release.version}:\n{listed}\nset version: {allowed} in charts/vllm/Chart.yaml"
     )
-
-
-def test_the_harness_has_the_version_of_the_chart() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["version"] == METADATA["version"]
 
 
 def test_versions_that_the_documentation_names_are_the_last_or_the_next_release() -> None:

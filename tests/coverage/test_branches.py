@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract import test_messages as messages
-from harness import go_yaml, helm
-from harness.branches import Branch, Case, Reach, marked, unreached
-from harness.helm import CHART
-from harness.value_sets import value_sets
+
+from scripts.mutation.branches import Branch, Case, Reach, marked, unreached
+from scripts.value_sets import value_sets
+from tests.contract import test_messages as messages
+from vllm_chart.chart import CHART
+from vllm_chart.render import go_yaml, helm
 
 #: Branches that nothing reaches, each with its reason.
 EXCEPTIONS = Path(__file__).with_name("unreached.yaml")

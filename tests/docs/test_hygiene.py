@@ -7,11 +7,12 @@ import re
 import tomllib
 from typing import Any
 
-from harness import custom_resources, go_yaml
-from harness.helm import CHART, ROOT
-
-from scripts import crds, make_release
-from scripts.common import from_yaml
+from ci import crds
+from ci.common import ROOT
+from scripts import release
+from vllm_chart.chart import CHART, from_yaml
+from vllm_chart.invariants import custom_resources
+from vllm_chart.render import go_yaml
 
 RENOVATE: dict[str, Any] = json.loads((ROOT / "renovate.json").read_text(encoding="utf-8"))
 VERSIONS = (ROOT / "ci" / "versions.toml").read_text(encoding="utf-8")
@@ -77,7 +78,7 @@ def test_the_release_workflow_calls_what_is_there() -> None:
     for job in workflow["jobs"].values():
         assert job["timeout-minutes"]
         assert job["permissions"]
-    assert make_release.TARGET.relative_to(ROOT).as_posix() in text
+    assert release.TARGET.relative_to(ROOT).as_posix() in text
 
 
 def test_the_notice_names_every_project_whose_definitions_are_embedded() -> None:
@@ -105,13 +106,13 @@ def test_each_package_that_the_project_leans_on_has_its_reason() -> None:
 
 def test_every_line_of_the_changelog_has_a_kind_that_artifact_hub_knows() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^### (\w+)$", changelog, flags=re.MULTILINE)) <= set(make_release.KINDS)
+    assert set(re.findall(r"^### (\w+)$", changelog, flags=re.MULTILINE)) <= set(release.KINDS)
     assert go_yaml.load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["annotations"]["artifacthub.io/license"]
 
 
 def test_a_package_tells_its_name_and_whole_version() -> None:
     for version in ("0.3.0", "0.3.0-rc.1", "0.3.0-rc.1+2"):
-        assert make_release.identity(ROOT / f"vllm-{version}.tgz") == ("vllm", version)
+        assert release.identity(ROOT / f"vllm-{version}.tgz") == ("vllm", version)
 
 
 def test_artifact_hub_reads_who_owns_the_repository() -> None:

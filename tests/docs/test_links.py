@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from harness.helm import ROOT
 
-from scripts import snippets
+from ci.common import ROOT
+from scripts.docs import snippets
 
 PAGES = [*snippets.pages(), ROOT / "CHANGELOG.md"]
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from harness.helm import ROOT
-
-from scripts import snippets
+from ci.common import ROOT
+from scripts.docs import snippets
 
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
 RELIABILITY = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")

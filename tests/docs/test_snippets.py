@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 import yaml
-from harness import custom_resources, go_yaml, helm, kubernetes_api, promql
-from harness.helm import CHART, ROOT
-from harness.objects import Manifest, Objects
 
-from scripts import snippets
-from scripts.snippets import Command, Snippet
+from ci.common import ROOT
+from scripts.docs import snippets
+from scripts.docs.snippets import Command, Snippet
+from vllm_chart.chart import CHART
+from vllm_chart.invariants import custom_resources, kubernetes_api, promql
+from vllm_chart.render import go_yaml, helm
+from vllm_chart.render.objects import Manifest, Objects
 
 SNIPPETS = snippets.every_snippet()
 COMMANDS = snippets.every_command()
@@ -41,7 +43,7 @@ def test_every_block_is_tested_or_says_why_not() -> None:
             or (snippet.mark == "untested:" and len(snippet.rest) > 10)
         )
     ]
-    assert not unknown, "say what a block is behind its fence, as scripts/snippets.py explains"
+    assert not unknown, "say what a block is behind its fence, as scripts/docs/snippets.py explains"
 
 
 @pytest.mark.parametrize("snippet", chosen(s for s in SNIPPETS if s.is_values))

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import helm
-from harness.helm import CHART, ROOT
 
-from scripts import snippets, tools
-from scripts.snippets import Command
+from ci import tools
+from ci.common import ROOT
+from scripts.docs import snippets
+from scripts.docs.snippets import Command
+from vllm_chart.chart import CHART
+from vllm_chart.render import helm
 
 COMMANDS = snippets.every_command()
 

@@ -11,16 +11,17 @@ import httpx
 import pytest
 from _pytest.reports import TestReport
 from _pytest.terminal import TerminalReporter
-from e2e.ends import Ends
-from e2e.releases import THERE, fresh
 from kubernetes import client, config
 from pytest_helm_charts.clusters import Cluster
 
-from scripts import demo, preload
-from scripts.common import CACHE, ROOT
-from scripts.demo import MODEL
-from scripts.load import Report
-from scripts.release import NODE_PORT_VALUES, Release
+from ci import demo, load_images
+from ci.common import ROOT
+from ci.demo import MODEL
+from ci.helm_release import NODE_PORT_VALUES, Release
+from tests.e2e.load import Report
+from tests.e2e.releases import THERE, fresh
+from tests.e2e.terminations import Ends
+from vllm_chart.cache import CACHE
 
 DELAY_SECONDS = 8  # shorter than the chart's default, as no load balancer has to learn of a change here
 FILES = [ROOT / "values" / "cpu.yaml"]
@@ -71,7 +72,7 @@ def values() -> dict[str, Any]:
         pytest.exit(
             f"The demo's release has the port: `helm -n {demo.RELEASE.namespace} uninstall {demo.RELEASE.name}`."
         )
-    uri = preload.model()
+    uri = load_images.model()
     model = {"name": MODEL} | ({"uri": uri} if uri else {})
     return NODE_PORT_VALUES | {"model": model, "drain": {"delaySeconds": DELAY_SECONDS}}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts.images import VLLM
+from ci.images import VLLM
 
 RESTRICTED = {
     "allowPrivilegeEscalation": False,

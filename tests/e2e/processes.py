@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from scripts.release import Release
+from ci.helm_release import Release
 
 #: Prints a JSON list of process id, command line and private memory in KiB, of every process but itself.
 _LIST = """

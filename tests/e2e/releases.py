@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from scripts.release import Release
+from ci.helm_release import Release
 
 #: Of these a failed test shows what explains it.
 THERE: list[Release] = []

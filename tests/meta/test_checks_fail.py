@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from harness import helm, kubernetes_api, names, pod_security, promql, references, vllm_arguments
-from harness.findings import Finding, report
-from harness.objects import Manifest, Objects
+
+from vllm_chart.invariants import kubernetes_api, names, pod_security, promql, references, vllm_arguments
+from vllm_chart.render import helm
+from vllm_chart.render.findings import Finding, report
+from vllm_chart.render.objects import Manifest, Objects
 
 POD = ("spec", "template", "spec")
 SERVER = (*POD, "containers", "vllm")

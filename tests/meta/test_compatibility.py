@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from harness import compatibility
+
+from tests.lib import compatibility
 
 
 def schema(**properties: Any) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from typing import Any
 
 import jsonschema
 import pytest
-from harness import custom_resources, go_yaml, kubernetes_api
-from harness.objects import Manifest, Objects
 
-from scripts import crds
-from scripts.common import VERSIONS
+from ci import crds
+from ci.common import VERSIONS
+from vllm_chart.invariants import custom_resources, kubernetes_api
+from vllm_chart.render import go_yaml
+from vllm_chart.render.objects import Manifest, Objects
 
 #: A right object of each kind, with fields of every form: numbers, amounts, lists with keys, defaults left out.
 RIGHT: dict[str, dict[str, Any]] = go_yaml.load("""
@@ -204,9 +205,9 @@ def test_every_schema_is_one_that_python_can_use() -> None:
 
 
 def test_the_schemas_are_of_the_versions_that_versions_toml_names() -> None:
-    text = (crds.TARGET / "README.md").read_text(encoding="utf-8")
+    text = (custom_resources.FOLDER / "README.md").read_text(encoding="utf-8")
     assert f"controller-gen {VERSIONS['custom-resources']['controller-tools']} " in text, "run `make crds`"
     listed = dict(re.findall(r"^\| (\w+) \| .* \| (\S+ v\S+) \|$", text, flags=re.MULTILINE))
     pinned = {kind: f"{source.module} v{source.version}" for source in crds.SOURCES for kind in source.kinds}
     assert listed == pinned, "run `make crds`"
-    assert {path.stem for path in crds.TARGET.glob("*.json")} == set(pinned), "run `make crds`"
+    assert {path.stem for path in custom_resources.FOLDER.glob("*.json")} == set(pinned), "run `make crds`"

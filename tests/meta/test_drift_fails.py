@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract import test_chart, test_chart_readme, test_schema
-from harness import helm
-from harness.objects import Manifest, Objects
-from harness.value_sets import SHIPPED
-from render import test_upgrade
 
 from scripts.last_release import LastRelease
+from scripts.value_sets import SHIPPED
+from tests.contract import test_chart, test_chart_readme, test_schema
+from tests.render import test_upgrade
+from vllm_chart.render import helm
+from vllm_chart.render.objects import Manifest, Objects
 
 
 def templates(file: str, old: str, new: str) -> tuple[Any, str, Any]:

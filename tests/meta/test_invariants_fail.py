@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import helm
-from harness.findings import report
-from harness.helm import CHART
-from harness.invariants import CHECKS
-from harness.value_sets import ValueSet
-from render import test_invariants as invariants
+
+from scripts.value_sets import ValueSet
+from tests.render import test_invariants as invariants
+from vllm_chart.chart import CHART
+from vllm_chart.invariants.registry import CHECKS
+from vllm_chart.render import helm
+from vllm_chart.render.findings import report
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ BREAKS: dict[str, Break] = {
         "Deployment/test at spec.template.spec.containers.vllm.args",
     ),
     "queries": Break(
-        "files/rules.yaml",
+        "files/data/rules.yaml",
         "vllm:kv_cache_usage_perc",
         "vllm:gpu_cache_usage_perc",
         "PrometheusRule/test at spec.groups.vllm-models-test.VllmKvCacheFull",
@@ -122,7 +123,7 @@ BREAKS: dict[str, Break] = {
 }
 
 
-#: Statements of tests/render alone, by their test; the others are named as in harness.invariants.
+#: Statements of tests/render alone, by their test; the others are named as in vllm_chart.invariants.
 TESTS = {name for name in vars(invariants) if name.startswith("test_")} - {"test_values_keep_what_is_promised_of_any"}
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness import go_yaml
-from harness.branches import around, marked
-from harness.helm import CHART, ROOT
-from harness.mutants import mutants
-
-from scripts import mutant_trials
+from ci.common import ROOT
+from scripts.mutation import trials
+from scripts.mutation.branches import around, marked
+from scripts.mutation.mutants import mutants
+from vllm_chart.chart import CHART
+from vllm_chart.render import go_yaml
 
 DEFAULTS = {"server": {"port": 8000, "timeout": 30}, "name": ""}
 TEMPLATE = """{{- define "a" -}}
@@ -59,12 +59,12 @@ def test_a_place_is_in_the_innermost_branch_around_it() -> None:
 
 
 def test_every_template_has_tests_that_are_about_it() -> None:
-    assert {path.name for path in (CHART / "templates").iterdir()} == mutant_trials.TESTS.keys()
-    for names in mutant_trials.TESTS.values():
+    assert {path.name for path in (CHART / "templates").iterdir()} == trials.TESTS.keys()
+    for names in trials.TESTS.values():
         assert all((ROOT / "tests" / name).is_file() for name in names.split()), names
 
 
 def test_every_survivor_is_a_mutant_of_today_and_has_a_reason() -> None:
     survivors = go_yaml.load(Path(ROOT / "tests/coverage/survivors.yaml").read_text(encoding="utf-8")) or {}
-    assert not survivors.keys() - {str(mutant) for mutant in mutant_trials.every_mutant()}
+    assert not survivors.keys() - {str(mutant) for mutant in trials.every_mutant()}
     assert all(survivors.values())

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from harness.network_policy import Peer, reachable_ports, selects
-from harness.objects import Manifest, Objects
-from harness.objects import pods as pods_of
+
+from tests.lib.network_policy import Peer, reachable_ports, selects
+from vllm_chart.render.objects import Manifest, Objects
+from vllm_chart.render.objects import pods as pods_of
 
 LABELS = {"app": "server"}
 NAMED = [{"name": "http", "containerPort": 8000, "protocol": "TCP"}, {"name": "debug", "containerPort": 9000}]

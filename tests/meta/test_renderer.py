@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from harness import helm
-from harness.helm import HelmError, Values
-from harness.value_sets import ValueSet
 
-from ci.build.programs import RENDERER
-from scripts.mutant_trials import Renderer
+from ci.go_programs import RENDERER
+from scripts.mutation.trials import Renderer
+from scripts.value_sets import ValueSet
+from vllm_chart.render import helm
+from vllm_chart.render.helm import HelmError, Values
 
 Outcome = Callable[[Values], str]
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
-from harness import go_yaml, helm, rendered
-from harness.helm import CHART
-from harness.objects import MissingPathError, Objects
-from harness.value_sets import overlooked, unset
+
+from scripts.generate import snapshots
+from scripts.value_sets import overlooked, unset
+from vllm_chart.chart import CHART
+from vllm_chart.render import go_yaml, helm
+from vllm_chart.render.objects import MissingPathError, Objects
 
 # -- YAML
 
@@ -150,7 +152,7 @@ def test_the_users_cluster_and_helm_settings_are_out_of_reach() -> None:
     for line in output.splitlines():
         name, _, value = line.partition("=")
         if name.endswith(("_HOME", "_CONFIG", "_CACHE", "_PLUGINS")) and value.strip('"'):
-            assert "harness-helm-" in value, line
+            assert "vllm-chart-helm-" in value, line
 
 
 # -- value sets
@@ -175,8 +177,8 @@ def test_a_key_that_every_value_set_leaves_alone_is_seen() -> None:
 
 
 def test_a_manifest_that_is_changed_missing_or_left_over_is_seen(tmp_path: Path) -> None:
-    shutil.copytree(rendered.FOLDER, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(snapshots.FOLDER, tmp_path, dirs_exist_ok=True)
     (tmp_path / "cpu.yaml").write_text("changed", encoding="utf-8")
     (tmp_path / "embedding.yaml").unlink()
     (tmp_path / "left-over.yaml").touch()
-    assert rendered.stale(tmp_path) == ["cpu.yaml", "embedding.yaml", "left-over.yaml"]
+    assert snapshots.stale(tmp_path) == ["cpu.yaml", "embedding.yaml", "left-over.yaml"]

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from typing import Any
 
 import jsonschema
-from harness.helm import CHART
-from harness.references import CONTAINER_LISTS, POD_LISTS
 from hypothesis import strategies as st
+
+from vllm_chart.chart import CHART
+from vllm_chart.invariants.references import CONTAINER_LISTS, POD_LISTS
 
 Schema = dict[str, Any]
 Strategy = st.SearchStrategy[Any]

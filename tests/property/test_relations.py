@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from harness import go_yaml, helm
-from harness.helm import CHART, HelmError
-from harness.objects import TEMPLATES, Objects
-from harness.value_sets import TESTED, ValueSet
-from property import strategies
+
+from scripts.value_sets import TESTED, ValueSet
+from tests.property import strategies
+from vllm_chart.chart import CHART
+from vllm_chart.render import go_yaml, helm
+from vllm_chart.render.helm import HelmError
+from vllm_chart.render.objects import TEMPLATES, Objects
 
 DEFAULTS: dict[str, Any] = go_yaml.load((CHART / "values.yaml").read_text(encoding="utf-8"))
 EVERYTHING: dict[str, Any] = go_yaml.load((TESTED / "everything.yaml").read_text(encoding="utf-8"))

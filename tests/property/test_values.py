@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from harness import helm, kubernetes_api
-from harness.findings import Finding, report
-from harness.helm import HelmError
-from harness.invariants import CHECKS, Subject
-from harness.objects import pods
-from harness.refusals import refusals
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
-from property import strategies
+
+from tests.property import strategies
+from vllm_chart.check.helm_errors import refusals
+from vllm_chart.invariants import kubernetes_api
+from vllm_chart.invariants.registry import CHECKS, Subject
+from vllm_chart.render import helm
+from vllm_chart.render.findings import Finding, report
+from vllm_chart.render.helm import HelmError
+from vllm_chart.render.objects import pods
 
 Steps = tuple[str | int, ...]
 

@@ -12,13 +12,18 @@ from typing import Any
 
 import pytest
 import yaml
-from harness import go_yaml
-from harness.helm import KUBE_VERSION
 
-from ci.build import programs
-from scripts import make_release, registry, snippets, tools
-from scripts.common import CHART, ROOT, CommandError, UserError, run
-from scripts.make_release import Signature
+from ci import go_programs, tools
+from ci.common import ROOT
+from scripts import release
+from scripts.docs import snippets
+from scripts.release import Signature
+from tests.e2e import registry
+from vllm_chart.chart import CHART
+from vllm_chart.errors import CommandError, UserError
+from vllm_chart.process import run
+from vllm_chart.render import go_yaml
+from vllm_chart.render.helm import KUBE_VERSION
 
 VERSION = str(go_yaml.load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"])
 REPOSITORY = "https://github.com/example/vllm-chart"
@@ -64,7 +69,7 @@ def signature(tmp_path_factory: pytest.TempPathFactory) -> Signature:
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory, changelog: str, signature: Signature) -> Path:
     target = tmp_path_factory.mktemp("release") / "made"
-    return make_release.package(CHART, changelog, target, repository=REPOSITORY, sign=signature)
+    return release.package(CHART, changelog, target, repository=REPOSITORY, sign=signature)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +77,7 @@ def published(package: Path, signature: Signature, tmp_path_factory: pytest.Temp
     """Where the release was pushed, as oci://host:port/charts."""
     with registry.serve(tmp_path_factory.mktemp("registry")) as address:
         target = f"oci://{address}/charts"
-        make_release.push(package, target, keyring=signature.keyring, options=("--plain-http",))
+        release.push(package, target, keyring=signature.keyring, options=("--plain-http",))
         yield target
 
 
@@ -80,8 +85,8 @@ def test_the_package_carries_what_artifact_hub_shows(package: Path, changelog: s
     found = go_yaml.load(run(["helm", "show", "chart", package]))
     annotations = found["annotations"]
     changes = yaml.safe_load(annotations["artifacthub.io/changes"])
-    assert len(changes) == len(re.findall(r"^- ", make_release.section(changelog, VERSION), flags=re.MULTILINE))
-    assert {change["kind"] for change in changes} <= set(make_release.KINDS.values())
+    assert len(changes) == len(re.findall(r"^- ", release.section(changelog, VERSION), flags=re.MULTILINE))
+    assert {change["kind"] for change in changes} <= set(release.KINDS.values())
     assert all(change["description"].endswith((".", "`)")) for change in changes)
     assert found["icon"].startswith("data:image/svg+xml;base64,")
     assert found["home"] == REPOSITORY
@@ -94,8 +99,8 @@ def test_the_package_carries_what_artifact_hub_shows(package: Path, changelog: s
 def test_links_of_the_changelog_lead_into_the_repository_from_elsewhere() -> None:
     text = "Keeps it ([how](docs/a.md#b)), as [SemVer](https://semver.org) does."
     there = text.replace("docs/a.md#b", f"{REPOSITORY}/blob/v1.2.3/docs/a.md#b")
-    assert make_release.led(text, REPOSITORY, "1.2.3") == there
-    assert make_release.led(text, "", "1.2.3") == text.replace("[how](docs/a.md#b)", "how")
+    assert release.led(text, REPOSITORY, "1.2.3") == there
+    assert release.led(text, "", "1.2.3") == text.replace("[how](docs/a.md#b)", "how")
 
 
 def test_helm_lint_has_nothing_to_say_of_the_package(package: Path) -> None:
@@ -177,7 +182,7 @@ def test_the_kustomization_of_the_documentation_builds(published: str, tmp_path:
     folder = tmp_path / "charts" / f"vllm-{VERSION}"
     words = ["helm", "pull", f"{published}/vllm", "--version", VERSION, "--plain-http", "--untar"]
     run([*words, "--untardir", folder])
-    program = programs.KUSTOMIZE.build() / "kustomize"
+    program = go_programs.KUSTOMIZE.build() / "kustomize"
     oldest = tools.oldest_helm(install=True)
     assert oldest
     found = run([program, "build", "--enable-helm", "--helm-command", oldest, tmp_path])
@@ -191,8 +196,8 @@ def test_a_pre_release_is_pushed_and_pulled_under_its_whole_version(
     chart = shutil.copytree(CHART, tmp_path / "vllm")
     described = (chart / "Chart.yaml").read_text(encoding="utf-8")
     (chart / "Chart.yaml").write_text(described.replace(f"version: {VERSION}\n", f"version: {version}\n", 1))
-    made = make_release.package(chart, changelog.replace(f"[{VERSION}]", f"[{version}]", 1), tmp_path / "made")
-    make_release.push(made, published, options=("--plain-http",))
+    made = release.package(chart, changelog.replace(f"[{VERSION}]", f"[{version}]", 1), tmp_path / "made")
+    release.push(made, published, options=("--plain-http",))
     shown = go_yaml.load(run(["helm", "show", "chart", f"{published}/vllm", "--version", version, "--plain-http"]))
     assert shown["version"] == version
     assert shown["annotations"]["artifacthub.io/prerelease"] == "true"
@@ -200,9 +205,9 @@ def test_a_pre_release_is_pushed_and_pulled_under_its_whole_version(
 
 def test_a_version_without_a_section_in_the_changelog_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=rf"CHANGELOG.md says nothing of {re.escape(VERSION)}"):
-        make_release.package(CHART, "# Changelog\n\n## [9.9.9]\n\n- A.\n", tmp_path / "made")
+        release.package(CHART, "# Changelog\n\n## [9.9.9]\n\n- A.\n", tmp_path / "made")
     with pytest.raises(UserError, match='changes under "Unreleased"'):
-        make_release.section("## [Unreleased]\n\n### Added\n\n- A.\n\n## [1.0.0]\n\n- B.\n", "1.0.0")
+        release.section("## [Unreleased]\n\n### Added\n\n- A.\n\n## [1.0.0]\n\n- B.\n", "1.0.0")
 
 
 def test_a_package_without_its_schema_is_refused(tmp_path: Path, changelog: str) -> None:
@@ -210,4 +215,4 @@ def test_a_package_without_its_schema_is_refused(tmp_path: Path, changelog: str)
     with (chart / ".helmignore").open("a") as file:
         file.write("values.schema.json\n")
     with pytest.raises(UserError, match=r"lacks values\.schema\.json"):
-        make_release.package(chart, changelog, tmp_path / "made")
+        release.package(chart, changelog, tmp_path / "made")

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import helm
-from harness.helm import CHART, Rendered
-from harness.objects import Manifest
+
+from vllm_chart.chart import CHART
+from vllm_chart.render import helm
+from vllm_chart.render.helm import Rendered
+from vllm_chart.render.objects import Manifest
 
 POD = ("spec", "template", "spec")
 SERVER = (*POD, "containers", "vllm")
-SOURCE = (CHART / "files" / "api-keys.py").read_text(encoding="utf-8")
+SOURCE = (CHART / "files" / "programs" / "api_keys.py").read_text(encoding="utf-8")
 CONFIG = "/etc/vllm/config/server.yaml"
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import helm
-from harness.helm import CHART
+
+from vllm_chart.chart import CHART
+from vllm_chart.render import helm
 
 TEMPLATE = Path("templates") / "_autoscaling.tpl"
 LOOKUP = re.compile(r"lookup \$workload\.apiVersion \$workload\.kind \.Release\.Namespace \$workload\.name")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from harness import helm
-from harness.helm import Values
-from harness.objects import Objects, Pod, pods
+
+from vllm_chart.render import helm
+from vllm_chart.render.helm import Values
+from vllm_chart.render.objects import Objects, Pod, pods
 
 GROUP: dict[str, Any] = {"parallelism": {"nodes": 2, "tensor": 2}}
 LEADER = {"leaderworkerset.sigs.k8s.io/worker-index": "0"}

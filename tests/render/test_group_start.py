@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from harness.helm import CHART
 
-PROGRAM = CHART / "files" / "vllm_group.py"
+from vllm_chart.chart import CHART
+
+PROGRAM = CHART / "files" / "programs" / "vllm_group.py"
 #: The program with a tenth of its pauses, for `python -c`.
 HASTY = PROGRAM.read_text(encoding="utf-8").replace("PAUSE = 2 ", "PAUSE = 0.2 ")
 assert PROGRAM.read_text(encoding="utf-8") != HASTY

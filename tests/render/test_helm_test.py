@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness.helm import CHART
 
-SOURCE = (CHART / "files" / "test.py").read_text(encoding="utf-8")
+from vllm_chart.chart import CHART
+
+SOURCE = (CHART / "files" / "programs" / "smoke_test.py").read_text(encoding="utf-8")
 CHAT = {"path": "/v1/chat/completions", "body": {"model": "chat", "max_tokens": 4}, "streams": True}
 EMBEDDING = {"path": "/v1/embeddings", "body": {"model": "chat", "input": "x"}}
 

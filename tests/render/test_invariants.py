@@ -1,6 +1,6 @@
 """Statements that hold for every value set; a new values file needs no new test.
 
-What a user's values can break, too, is stated in harness.invariants; the rest is here.
+What a user's values can break, too, is stated in vllm_chart.invariants; the rest is here.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from harness import helm
-from harness.findings import Finding
-from harness.helm import CHART, Rendered
-from harness.invariants import ASKED_ALREADY, CHECKS, Subject, leaves
-from harness.objects import pods
-from harness.value_sets import ValueSet
+
+from scripts.value_sets import ValueSet
+from vllm_chart.chart import CHART
+from vllm_chart.invariants.registry import ASKED_ALREADY, CHECKS, Subject, leaves
+from vllm_chart.render import helm
+from vllm_chart.render.findings import Finding
+from vllm_chart.render.helm import Rendered
+from vllm_chart.render.objects import pods
 
 Clean = Callable[[Sequence[Finding], Rendered], None]
 

@@ -1,4 +1,4 @@
-"""files/sitecustomize.py: `kubectl describe` shows the error that ends a server; how the engine's processes end."""
+"""sitecustomize.py: `kubectl describe` shows the error that ends a server; how the engine's processes end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from harness import helm
+
+from vllm_chart.chart import CHART
 
 Kept = Callable[[], str]
 
@@ -27,7 +28,9 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTy
     """The module in a process that is one of the server's, with a file of its own to write to."""
     factory, hook = logging.getLogRecordFactory(), sys.excepthook
     monkeypatch.setattr(multiprocessing.process, "parent_process", lambda: SimpleNamespace(name="MainProcess"))
-    spec = importlib.util.spec_from_file_location("chart_sitecustomize", helm.CHART / "files" / "sitecustomize.py")
+    spec = importlib.util.spec_from_file_location(
+        "chart_sitecustomize", CHART / "files" / "programs" / "sitecustomize.py"
+    )
     assert spec
     assert spec.loader
     loaded = importlib.util.module_from_spec(spec)
@@ -293,7 +296,7 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize(
     ("path", "said"),
-    [("", "goodbye taken apart"), (str(helm.CHART / "files"), "goodbye")],
+    [("", "goodbye taken apart"), (str(CHART / "files" / "programs"), "goodbye")],
     ids=["alone", "with the chart's files"],  # no path, which differs for each copy of the chart
 )
 def test_a_process_of_the_engine_ends_with_its_code_and_isnt_taken_apart(tmp_path: Path, path: str, said: str) -> None:
@@ -350,7 +353,7 @@ def test_another_process_that_is_none_of_the_engines_ends_as_python_does() -> No
 
 def _ended(process: int, end: str) -> subprocess.CompletedProcess[str]:
     """How a Python ends that takes itself for a process and has the chart's files."""
-    filled = {"PROCESS": str(process), "FILES": repr(str(helm.CHART / "files")), "END": end}
+    filled = {"PROCESS": str(process), "FILES": repr(str(CHART / "files" / "programs")), "END": end}
     script = SERVER
     for word, text in filled.items():
         script = script.replace(word, text)

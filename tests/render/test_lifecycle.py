@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 import yaml
-from harness import helm
 
-FILES = helm.CHART / "files"
+from vllm_chart.chart import CHART
+from vllm_chart.render import helm
+
+FILES = CHART / "files" / "programs"
 Make = Callable[..., Any]
 
 

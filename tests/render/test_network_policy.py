@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from harness import helm
-from harness.helm import Rendered
-from harness.network_policy import Peer, reachable_ports
-from harness.objects import Objects, Pod, pods
+
+from tests.lib.network_policy import Peer, reachable_ports
+from vllm_chart.render import helm
+from vllm_chart.render.helm import Rendered
+from vllm_chart.render.objects import Objects, Pod, pods
 
 #: How the renders' objects are called.
 RELEASE = "test"

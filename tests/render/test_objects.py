@@ -8,7 +8,9 @@ import re
 from typing import Any
 
 import pytest
-from harness import go_yaml, helm, kubernetes_api
+
+from vllm_chart.invariants import kubernetes_api
+from vllm_chart.render import go_yaml, helm
 
 
 def test_the_service_leads_to_the_server_by_port_name() -> None:

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from harness import go_yaml, helm, promql
-from harness.helm import ROOT
+
+from ci.common import ROOT
+from vllm_chart.invariants import promql
+from vllm_chart.render import go_yaml, helm
 
 EVERYTHING: dict[str, Any] = {
     "metrics": {"rules": {"enabled": True, "dcgm": True}, "dashboard": {"enabled": True}},

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from harness import helm
-from harness.objects import Manifest
+
+from vllm_chart.chart import CHART
+from vllm_chart.render import helm
+from vllm_chart.render.objects import Manifest
 
 POD = ("spec", "template", "spec")
 SERVER = (*POD, "containers", "vllm")
@@ -38,7 +40,7 @@ def test_the_grace_period_covers_the_delay_the_drain_and_the_end(delay: int, tim
     command = manifest.at(*SERVER, "lifecycle", "preStop", "exec", "command")
     assert command[:3] == ["python3", "-I", "-c"]
     assert command[4:] == ["8000", str(delay), str(timeout)]
-    assert command[3] == (helm.CHART / "files" / "prestop.py").read_text(encoding="utf-8")
+    assert command[3] == (CHART / "files" / "programs" / "prestop.py").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("budget", "failures"), [(1800, 900), (1801, 901), (1, 1)])

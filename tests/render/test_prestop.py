@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from harness.helm import CHART
 
-SOURCE = (CHART / "files" / "prestop.py").read_text(encoding="utf-8")
+from vllm_chart.chart import CHART
+
+SOURCE = (CHART / "files" / "programs" / "prestop.py").read_text(encoding="utf-8")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the hook reads Linux's tables of sockets")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from harness import go_yaml, helm
-from harness.objects import Objects
+
+from vllm_chart.render import go_yaml, helm
+from vllm_chart.render.objects import Objects
 
 TEMPLATE = ("spec", "template", "metadata")
 LABELS = {"app.kubernetes.io/name": "vllm", "app.kubernetes.io/instance": "test"}

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import helm
-from harness.helm import CHART
-from harness.objects import Manifest
+
+from vllm_chart.chart import CHART
+from vllm_chart.render import helm
+from vllm_chart.render.objects import Manifest
 
 POD = ("spec", "template", "spec")
 SERVER = (*POD, "containers", "vllm")
-SOURCE = (CHART / "files" / "fetch.py").read_text(encoding="utf-8")
+SOURCE = (CHART / "files" / "programs" / "fetch.py").read_text(encoding="utf-8")
 SHARED = {"cache": {"model": {"type": "existing", "claimName": "weights"}}}
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from harness import helm
-from harness.objects import Objects
+
+from vllm_chart.render import helm
+from vllm_chart.render.objects import Objects
 
 POD = ("spec", "template", "spec")
 SERVER = (*POD, "containers", "vllm")

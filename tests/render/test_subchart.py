@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import helm, names
-from harness.helm import CHART
-from harness.objects import Objects
+
+from vllm_chart.chart import CHART
+from vllm_chart.invariants import names
+from vllm_chart.render import helm
+from vllm_chart.render.objects import Objects
 
 PARENT = """
 apiVersion: v2

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import helm
-from harness.helm import CHART, ROOT, HelmError
-from harness.objects import Manifest, Objects
 
+from ci.common import ROOT
 from scripts.last_release import LastRelease
+from vllm_chart.chart import CHART
+from vllm_chart.render import helm
+from vllm_chart.render.helm import HelmError
+from vllm_chart.render.objects import Manifest, Objects
 
 #: Fields that an API server refuses to change, by kind.
 IMMUTABLE: dict[str, list[tuple[str, ...]]] = {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness import go_yaml
-from harness.helm import CHART
-from harness.value_sets import SHIPPED, overlooked, unset, value_sets
+from scripts.value_sets import SHIPPED, overlooked, unset, value_sets
+from vllm_chart.chart import CHART
+from vllm_chart.render import go_yaml
 
 #: Keys that only one value gets past the checks or Pod Security "restricted", and one that no values file sets.
 FIXED = {

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 import yaml
-from harness import go_yaml, helm, promql
 
-from scripts import dashboard
-from scripts.common import app_version
+from scripts.generate import dashboard
+from vllm_chart.chart import app_version
+from vllm_chart.invariants import promql
+from vllm_chart.render import go_yaml, helm
 
 HERE = Path(__file__).parent
 CASES: dict[str, Any] = go_yaml.load((HERE / "cases.yaml").read_text(encoding="utf-8"))

@@ -3,10 +3,10 @@
 {{- if kindIs "string" . -}}{{- . -}}{{- else -}}{{- toRawJson . -}}{{- end -}}
 {{- end -}}
 
-{{- /* vllm.flags: what the chart knows about vLLM's flags, as JSON: see files/flags.yaml. It is read once and kept in .flags. */ -}}
+{{- /* vllm.flags: what the chart knows about vLLM's flags, as JSON: see files/data/flags.yaml. It is read once and kept in .flags. */ -}}
 {{- define "vllm.flags" -}}
 {{- if not .flags -}}
-{{- $_ := set . "flags" (.Files.Get "files/flags.yaml" | fromYaml | toRawJson) -}}
+{{- $_ := set . "flags" (.Files.Get "files/data/flags.yaml" | fromYaml | toRawJson) -}}
 {{- end -}}
 {{- .flags -}}
 {{- end -}}

@@ -112,7 +112,7 @@ true
 {{- $arguments = append $arguments (sub (include "vllm.nodes" . | int64) 1 | toString) -}}
 {{- end -}}
 {{- end -}}
-{{- concat (list "python3" "-I" "-c" (.Files.Get "files/prestop.py")) $arguments | toRawJson -}}
+{{- concat (list "python3" "-I" "-c" (.Files.Get "files/programs/prestop.py")) $arguments | toRawJson -}}
 {{- end -}}
 
 {{- /* vllm.lifecycleFolder: where the server's own Python files are mounted; on the server's PYTHONPATH. */ -}}
@@ -137,7 +137,7 @@ true
 {{- $names = append $names "vllm_group.py" -}}
 {{- end -}}
 {{- range $names -}}
-{{- $_ := set $files . ($.Files.Get (print "files/" .)) -}}
+{{- $_ := set $files . ($.Files.Get (print "files/programs/" .)) -}}
 {{- end -}}
 {{- toRawJson $files -}}
 {{- end -}}

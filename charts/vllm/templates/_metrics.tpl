@@ -15,9 +15,9 @@
 namespace="{{ .Release.Namespace }}",pod=~"{{ include "vllm.podPattern" . }}"
 {{- end -}}
 
-{{- /* vllm.metrics: what the chart knows about vLLM's metrics, as YAML: see files/metrics.yaml. */ -}}
+{{- /* vllm.metrics: what the chart knows about vLLM's metrics, as YAML: see files/data/metrics.yaml. */ -}}
 {{- define "vllm.metrics" -}}
-{{- .Files.Get "files/metrics.yaml" -}}
+{{- .Files.Get "files/data/metrics.yaml" -}}
 {{- end -}}
 
 {{- /* vllm.fill: a text with placeholders filled in. Takes a list of the text and a map of placeholder to text. */ -}}
@@ -35,7 +35,7 @@ namespace="{{ .Release.Namespace }}",pod=~"{{ include "vllm.podPattern" . }}"
 {{- contains "." $text | ternary $text (printf "%s.0" $text) -}}
 {{- end -}}
 
-{{- /* vllm.alert: one alert rule as a JSON map. Takes a dict of root, name and rule, as in files/rules.yaml. */ -}}
+{{- /* vllm.alert: one alert rule as a JSON map. Takes a dict of root, name and rule, as in files/data/rules.yaml. */ -}}
 {{- define "vllm.alert" -}}
 {{- $root := .root -}}
 {{- $labels := dict "severity" .rule.severity "namespace" $root.Release.Namespace "release" (include "vllm.fullname" $root) -}}
@@ -47,7 +47,7 @@ namespace="{{ .Release.Namespace }}",pod=~"{{ include "vllm.podPattern" . }}"
 {{- dict "alert" .name "expr" .rule.expr "for" .rule.for "labels" $labels "annotations" $annotations | toRawJson -}}
 {{- end -}}
 
-{{- /* vllm.rules: the groups of recording and alert rules as YAML, from files/rules.yaml. */ -}}
+{{- /* vllm.rules: the groups of recording and alert rules as YAML, from files/data/rules.yaml. */ -}}
 {{- define "vllm.rules" -}}
 {{- $values := .Values.metrics.rules -}}
 {{- $name := include "vllm.fullname" . -}}
@@ -65,7 +65,7 @@ namespace="{{ .Release.Namespace }}",pod=~"{{ include "vllm.podPattern" . }}"
   "$where" (printf "%s in namespace %s" $name .Release.Namespace)
   "$deadline" (include "vllm.progressDeadline" .)
 -}}
-{{- $source := include "vllm.fill" (list (.Files.Get "files/rules.yaml") $fill) | fromYaml -}}
+{{- $source := include "vllm.fill" (list (.Files.Get "files/data/rules.yaml") $fill) | fromYaml -}}
 {{- $disabled := $values.disabled | default dict -}}
 {{- $rules := list -}}
 {{- range $record, $rule := $source.recorded -}}
@@ -108,9 +108,9 @@ namespace="{{ .Release.Namespace }}",pod=~"{{ include "vllm.podPattern" . }}"
 {{- dict "groups" $groups | toYaml -}}
 {{- end -}}
 
-{{- /* vllm.dashboard: the dashboard in files/dashboard.json as JSON, named after the release and showing it first. */ -}}
+{{- /* vllm.dashboard: the dashboard in files/data/dashboard.json as JSON, named after the release and showing it first. */ -}}
 {{- define "vllm.dashboard" -}}
-{{- $dashboard := .Files.Get "files/dashboard.json" | fromJson -}}
+{{- $dashboard := .Files.Get "files/data/dashboard.json" | fromJson -}}
 {{- $name := include "vllm.fullname" . -}}
 {{- $shown := dict "namespace" .Release.Namespace "release" $name -}}
 {{- $_ := set $dashboard "title" (printf "vLLM: %s/%s" .Release.Namespace $name) -}}

@@ -146,7 +146,7 @@
   {{- $container := dict
     "image" (include "vllm.image" $)
     "imagePullPolicy" $.Values.image.pullPolicy
-    "command" (list "python3" "-I" "-c" ($.Files.Get "files/fetch.py") .uri (.revision | default "") .fetched)
+    "command" (list "python3" "-I" "-c" ($.Files.Get "files/programs/fetch.py") .uri (.revision | default "") .fetched)
     "env" (include "vllm.envList" $env | fromJsonArray)
     "resources" (include "vllm.initResources" $ | fromJson)
     "terminationMessagePolicy" "FallbackToLogsOnError"

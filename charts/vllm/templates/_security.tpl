@@ -51,7 +51,7 @@
 {{- $_ := set $containers "api-keys" (dict
   "image" (include "vllm.image" .)
   "imagePullPolicy" .Values.image.pullPolicy
-  "command" (list "python3" "-I" "-c" (.Files.Get "files/api-keys.py") "/etc/vllm/api-keys" "/etc/vllm/config/server.yaml")
+  "command" (list "python3" "-I" "-c" (.Files.Get "files/programs/api_keys.py") "/etc/vllm/api-keys" "/etc/vllm/config/server.yaml")
   "resources" (include "vllm.initResources" . | fromJson)
   "terminationMessagePolicy" "FallbackToLogsOnError"
   "volumeMounts" (list

@@ -29,5 +29,5 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- range include "vllm.sources" . | fromJsonArray | rest -}}
 {{- $names = append $names .adapter -}}
 {{- end -}}
-{{- list "python3" "-I" "-c" (.Files.Get "files/test.py") $address (.Values.server.rootPath | default "") (include "vllm.firstRequest" .) (toRawJson $names) | toRawJson -}}
+{{- list "python3" "-I" "-c" (.Files.Get "files/programs/smoke_test.py") $address (.Values.server.rootPath | default "") (include "vllm.firstRequest" .) (toRawJson $names) | toRawJson -}}
 {{- end -}}

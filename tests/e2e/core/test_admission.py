@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 import yaml
-from harness import helm
-from harness.value_sets import ValueSet
 from pytest_helm_charts.clusters import Cluster
 
-from scripts import cluster, preload
-from scripts.common import ROOT, CommandError
-from scripts.release import Release
+from ci import cluster, load_images
+from ci.common import ROOT
+from ci.helm_release import Release
+from scripts.value_sets import ValueSet
+from vllm_chart.errors import CommandError
+from vllm_chart.render import helm
 
 #: Served by operators that this cluster doesn't have.
 OPERATOR_GROUPS = {
@@ -102,7 +103,7 @@ def test_a_monitor_that_the_cluster_does_not_know_is_refused_before_anything_is_
 def gpus(kube_cluster: Cluster) -> Iterator[int]:
     """Two GPUs on a worker that has none, as a device plugin would report them."""
     assert kube_cluster.kube_config_path == str(cluster.KUBECONFIG)
-    (node, *_) = preload.workers()
+    (node, *_) = load_images.workers()
     count = 2
 
     def report(value: str | None) -> None:

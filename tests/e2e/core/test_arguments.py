@@ -3,14 +3,14 @@
 import json
 from typing import Any
 
-from harness import helm
-from harness.objects import containers
-from harness.value_sets import value_sets
+from ci.common import ROOT
+from ci.helm_release import Release
+from scripts.value_sets import value_sets
+from vllm_chart.chart import DATA, app_version
+from vllm_chart.render import helm
+from vllm_chart.render.objects import containers
 
-from scripts.common import ROOT, app_version
-from scripts.release import Release
-
-DUMP = ROOT / "tests" / "harness" / "data" / f"vllm-serve-args-{app_version()}.json"
+DUMP = DATA / f"vllm-serve-args-{app_version()}.json"
 PARSE = """
 import contextlib, io, json, sys
 cases = json.load(open("/tmp/arguments.json"))

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from pytest_helm_charts.clusters import Cluster
 
-from scripts import cluster, tools
-from scripts.common import CHART, CommandError
-from scripts.release import Release
+from ci import cluster, tools
+from ci.helm_release import Release
+from vllm_chart.chart import CHART
+from vllm_chart.errors import CommandError
 
 VALUES: dict[str, Any] = {"accelerator": {"type": "cpu"}, "nodeSelector": {"example.com/no-such-node": "true"}}
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from kubernetes import client
 
-from scripts.images import VLLM
-from scripts.release import Release
+from ci.helm_release import Release
+from ci.images import VLLM
 
 CLAIM = "storage-probe"
 

@@ -11,11 +11,11 @@ import yaml
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
-from scripts import model_memory
-from scripts.common import ROOT
-from scripts.demo import MODEL
-from scripts.load import lines
-from scripts.release import Release
+from ci.chat import lines
+from ci.common import ROOT
+from ci.demo import MODEL
+from ci.helm_release import Release
+from vllm_chart.sizing import model_memory
 
 MODELS = ROOT / "tests" / "commands" / "models.yaml"  # whose configs are worked by hand there
 BLOCK_TOKENS = 128  # on CPU

@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from e2e.conftest import DELAY_SECONDS
-from e2e.ends import Ends
 
-from scripts import cluster, images, preload
-from scripts.common import CHART
-from scripts.demo import MODEL
-from scripts.load import MODES, Load, Report, Stream, under_load
-from scripts.release import Release, base_url
+from ci import cluster, images, load_images
+from ci.demo import MODEL
+from ci.helm_release import Release, base_url
+from tests.e2e.conftest import DELAY_SECONDS
+from tests.e2e.load import MODES, Load, Report, Stream, under_load
+from tests.e2e.terminations import Ends
+from vllm_chart.chart import CHART
 
 #: Short answers with pauses, or a second server would hardly start on two cores; one client that leaves its connection
 #: idle for longer than the delay, and one whose answers take longer than the delay.
@@ -93,7 +93,7 @@ def _gone_after(pod: str, pinned: Load, ends: Ends) -> float:
 def second_tag() -> str:
     """Another tag of the server's image, on every node."""
     again = f"{images.VLLM}-again"
-    for node in preload.workers():
+    for node in load_images.workers():
         cluster.in_node(node, "ctr", "--namespace=k8s.io", "images", "tag", "--force", images.VLLM, again)
     return again.rpartition(":")[2]
 
@@ -152,7 +152,7 @@ def test_a_rolling_update_of_two_servers_without_surge(change: Change, ends: End
 
 
 def test_draining_a_node(change: Change, release: Release, ends: Ends, record: Record) -> None:
-    if len(preload.workers()) < 2:
+    if len(load_images.workers()) < 2:
         pytest.skip("the cluster has one worker: `make cluster-down`, and `make e2e` makes one with two")
     change(replicas=2, podDisruptionBudget={"enabled": True})
     pod = release.pods()[0]

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from e2e.conftest import FILES
 
-from scripts import cluster, crds
-from scripts.doctor import __main__ as doctor
-from scripts.doctor import rules
-from scripts.doctor.rules import Finding
-from scripts.images import VLLM
-from scripts.release import Release
+from ci import cluster, crds
+from ci.helm_release import Release
+from ci.images import VLLM
+from tests.e2e.conftest import FILES
+from vllm_chart.doctor import command as doctor
+from vllm_chart.doctor import rules
+from vllm_chart.doctor.rules import Finding
 
 NAMESPACE, QUOTA = "vllm-e2e-doctor", "vllm-e2e-doctor-quota"
 #: Until a release is as broken as it gets: crash loops, probes and autoscalers take their time.
@@ -462,7 +462,7 @@ def test_what_vllm_itself_refuses_is_explained(
 def _command(**environment: str) -> subprocess.CompletedProcess[str]:
     everything = {"PATH": "/usr/bin:/bin", "KUBECONFIG": str(cluster.KUBECONFIG), "HOME": "/nonexistent"} | environment
     return subprocess.run(
-        [sys.executable, "-m", "scripts.doctor"], env=everything, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "vllm_chart.doctor.command"], env=everything, capture_output=True, text=True, check=False
     )
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e.exposure.workbench import CLAIM, NAMESPACE, Workbench, claim, cpu_model, pod
 
-from scripts import addons, preload
-from scripts.release import Release
+from ci import load_images
+from ci.addons import install as addons
+from ci.helm_release import Release
+from tests.e2e.exposure.workbench import CLAIM, NAMESPACE, Workbench, claim, cpu_model, pod
 
 #: Fetches the model where the nodes don't have it.
 DOWNLOAD = "from huggingface_hub import snapshot_download; snapshot_download({!r}, local_dir='/claim/source')"
@@ -26,7 +27,7 @@ def workbench() -> Iterator[Workbench]:
     everything = (f"pod/{place.name}", f"persistentvolumeclaim/{CLAIM}")
     bench.remove(*everything)
     bench.remove("resourcequotas", "--all")  # of a run that was killed
-    uri = preload.model()
+    uri = load_images.model()
     mounted = {"/source": {"image": {"reference": uri.removeprefix("oci://")}}} if uri else {}
     bench.start(claim(CLAIM), pod(place.name, ["sleep", "infinity"], mounted))
     try:

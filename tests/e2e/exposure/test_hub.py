@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from e2e.conftest import FILES
-from e2e.exposure.workbench import ANSWER, Workbench, ask, client, names
 
-from scripts.release import Release
+from ci.helm_release import Release
+from tests.e2e.conftest import FILES
+from tests.e2e.exposure.workbench import ANSWER, Workbench, ask, client, names
 
 NewRelease = Callable[..., Release]
 

@@ -15,13 +15,23 @@ from typing import Any
 
 import httpx
 import pytest
-from e2e.conftest import FILES
-from e2e.exposure.workbench import ANSWER, CLAIM, NAMESPACE, STREAMS, Workbench, ask, exposures, names, nothing_lost
 
-from scripts.common import run
-from scripts.demo import MODEL
-from scripts.load import Load, under_load
-from scripts.release import Release, base_url
+from ci.demo import MODEL
+from ci.helm_release import Release, base_url
+from tests.e2e.conftest import FILES
+from tests.e2e.exposure.workbench import (
+    ANSWER,
+    CLAIM,
+    NAMESPACE,
+    STREAMS,
+    Workbench,
+    ask,
+    exposures,
+    names,
+    nothing_lost,
+)
+from tests.e2e.load import Load, under_load
+from vllm_chart.process import run
 
 NAME = "guarded"
 Record = Callable[..., None]

@@ -11,14 +11,16 @@ from typing import Any
 
 import httpx
 import pytest
-from e2e.conftest import DELAY_SECONDS, FILES
-from e2e.ends import Ends
 
-from scripts import addons, cluster
-from scripts.common import run
-from scripts.demo import MODEL
-from scripts.load import MODES, Load, Stream, lines, under_load
-from scripts.release import Release
+from ci import cluster
+from ci.addons import install as addons
+from ci.chat import lines
+from ci.demo import MODEL
+from ci.helm_release import Release
+from tests.e2e.conftest import DELAY_SECONDS, FILES
+from tests.e2e.load import MODES, Load, Stream, under_load
+from tests.e2e.terminations import Ends
+from vllm_chart.process import run
 
 INGRESS, GATEWAY = "llm.example.com", "gateway.example.com"
 CONTOUR = Release("contour", "projectcontour")
@@ -245,7 +247,7 @@ def test_doctor_finds_nothing_wrong(patient: Release) -> None:
         "CONTEXT": "",
         "KUBECONFIG": str(cluster.KUBECONFIG),
     }
-    said = run([sys.executable, "-m", "scripts.doctor"], env=environment)
+    said = run([sys.executable, "-m", "vllm_chart.doctor.command"], env=environment)
     assert f"serves {MODEL}: 1 of 1 ready, 0 restarts" in said
     assert "Nothing is wrong." in said
     assert KEY not in said

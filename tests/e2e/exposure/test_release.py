@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 import yaml
-from e2e.conftest import FILES
-from e2e.exposure.workbench import ANSWER, ask, client, exposures, names
 
-from scripts import make_release, registry
-from scripts.common import CHART
-from scripts.demo import MODEL
-from scripts.release import Release
+from ci.demo import MODEL
+from ci.helm_release import Release
+from scripts import release
+from tests.e2e import registry
+from tests.e2e.conftest import FILES
+from tests.e2e.exposure.workbench import ANSWER, ask, client, exposures, names
+from vllm_chart.chart import CHART
 
 VERSION = str(yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"])
 CHANGELOG = f"## [{VERSION}]\n\n### Added\n\n- This commit.\n"
@@ -25,10 +26,10 @@ CHANGELOG = f"## [{VERSION}]\n\n### Added\n\n- This commit.\n"
 def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where this commit's chart was pushed, as oci://host:port/charts."""
     folder = tmp_path_factory.mktemp("published")
-    package = make_release.package(CHART, CHANGELOG, folder / "made")
+    package = release.package(CHART, CHANGELOG, folder / "made")
     with registry.serve(folder) as address:
         target = f"oci://{address}/charts"
-        make_release.push(package, target, options=("--plain-http",))
+        release.push(package, target, options=("--plain-http",))
         yield target
 
 

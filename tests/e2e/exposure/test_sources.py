@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e.exposure.workbench import ANSWER, CLAIM, Workbench, ask, client, names, pod
 
-from ci.build import programs, vllm_image
-from scripts import preload
-from scripts.common import CACHE, ROOT, VERSIONS, digest, product
-from scripts.release import Release
+from ci import go_programs, load_images
+from ci.common import ROOT, VERSIONS, digest, product
+from ci.helm_release import Release
+from ci.offline import vllm_image
+from tests.e2e.exposure.workbench import ANSWER, CLAIM, Workbench, ask, client, names, pod
+from vllm_chart.cache import CACHE
 
 CPU = ROOT / "values" / "cpu.yaml"
 ONE, TWO = (f"{'long-' * 10}{end}" for end in ("one", "two"))
@@ -99,7 +100,7 @@ def _packages() -> Path:
 @pytest.fixture(scope="module")
 def storage(workbench: Workbench) -> Iterator[str]:
     """An S3 server at http://storage:7070 with the claim's folders as buckets; the name of the Secret with its keys."""
-    program = programs.VERSITYGW.build() / "versitygw"
+    program = go_programs.VERSITYGW.build() / "versitygw"
     workbench.copy(program, "/claim/versitygw")
     workbench.copy(_packages(), "/claim/packages")
     workbench.run("chmod", "+x", "/claim/versitygw")
@@ -149,7 +150,7 @@ def test_a_model_is_streamed_out_of_a_bucket(storage: str, new_release: NewRelea
 
 
 def test_an_image_without_cp_is_named_where_it_fails(new_release: NewRelease) -> None:
-    uri = preload.model()
+    uri = load_images.model()
     if not uri:
         pytest.skip("the model comes from Hugging Face: there is no image without cp")
     release = new_release("copied")

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from e2e.exposure.workbench import ANSWER, CLAIM, QUESTION, Workbench, ask, client, names
 
-from scripts.common import CHART, ROOT
-from scripts.images import VLLM
-from scripts.release import Release
+from ci.common import ROOT
+from ci.helm_release import Release
+from ci.images import VLLM
+from tests.e2e.exposure.workbench import ANSWER, CLAIM, QUESTION, Workbench, ask, client, names
+from vllm_chart.chart import CHART
 
 PARENT = """
 apiVersion: v2

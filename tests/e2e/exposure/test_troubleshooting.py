@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from e2e.conftest import FILES
-from e2e.exposure.workbench import NAMESPACE, Workbench, client
 
-from scripts import cluster, snippets
-from scripts.common import ROOT
-from scripts.release import Release
+from ci import cluster
+from ci.common import ROOT
+from ci.helm_release import Release
+from scripts.docs import snippets
+from tests.e2e.conftest import FILES
+from tests.e2e.exposure.workbench import NAMESPACE, Workbench, client
 
 PAGE = ROOT / "docs" / "troubleshooting.md"
 #: A part of commands that aren't run here, and why.

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e.conftest import FILES
-from e2e.ends import Ends
-from e2e.exposure.workbench import STREAMS, exposures, nothing_lost
 from pytest_helm_charts.clusters import Cluster
 
-from scripts import tools
-from scripts.common import CHART, CommandError
-from scripts.demo import MODEL
+from ci import tools
+from ci.demo import MODEL
+from ci.helm_release import Release, base_url
 from scripts.last_release import LastRelease
-from scripts.load import Load, under_load
-from scripts.release import Release, base_url
+from tests.e2e.conftest import FILES
+from tests.e2e.exposure.workbench import STREAMS, exposures, nothing_lost
+from tests.e2e.load import Load, under_load
+from tests.e2e.terminations import Ends
+from vllm_chart.chart import CHART
+from vllm_chart.errors import CommandError
 
 KILLED = 137
 NewRelease = Callable[..., Release]

@@ -11,12 +11,12 @@ from typing import Any
 
 import httpx
 import yaml
-from e2e import pods
 
-from scripts import cluster
-from scripts.common import ROOT
-from scripts.load import MODES, Report, Stream
-from scripts.release import Release
+from ci import cluster
+from ci.common import ROOT
+from ci.helm_release import Release
+from tests.e2e import pods
+from tests.e2e.load import MODES, Report, Stream
 
 NAMESPACE = "vllm-e2e-exposure"
 CLAIM = "models"

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e import pods, processes
 
-from scripts import cluster
-from scripts.common import ROOT, run
-from scripts.demo import MODEL
-from scripts.load import Load, Report, Stream, under_load
-from scripts.release import Release, base_url
+from ci import cluster
+from ci.common import ROOT
+from ci.demo import MODEL
+from ci.helm_release import Release, base_url
+from tests.e2e import pods, processes
+from tests.e2e.load import Load, Report, Stream, under_load
+from vllm_chart.process import run
 
 FILES: list[Path] = [ROOT / "values" / "cpu.yaml"]
 STREAMS = [Stream("new"), Stream("reused")]

@@ -10,13 +10,14 @@ from typing import Any
 
 import httpx
 import pytest
-from e2e.ends import Ends
 
-from scripts import cluster
-from scripts.common import CHART, ROOT
-from scripts.demo import MODEL
-from scripts.load import Load, Stream, under_load
-from scripts.release import Release, base_url
+from ci import cluster
+from ci.common import ROOT
+from ci.demo import MODEL
+from ci.helm_release import Release, base_url
+from tests.e2e.load import Load, Stream, under_load
+from tests.e2e.terminations import Ends
+from vllm_chart.chart import CHART
 
 Install = Callable[..., None]
 Record = Callable[..., None]

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from e2e.ends import Ends
 from kubernetes import client
 
-from scripts.common import UserError
-from scripts.demo import MODEL
-from scripts.release import Release
+from ci.demo import MODEL
+from ci.helm_release import Release
+from tests.e2e.terminations import Ends
+from vllm_chart.errors import UserError
 
 NODES = 2
 _DEADLINE_SECONDS = 900

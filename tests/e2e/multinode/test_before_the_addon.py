@@ -4,11 +4,12 @@ import json
 from collections.abc import Callable
 
 import pytest
-from e2e.multinode.groups import NODES
 
-from scripts import cluster
-from scripts.common import CHART, CommandError
-from scripts.release import Release
+from ci import cluster
+from ci.helm_release import Release
+from tests.e2e.multinode.groups import NODES
+from vllm_chart.chart import CHART
+from vllm_chart.errors import CommandError
 
 
 def test_a_cluster_without_leaderworkerset_is_told_what_to_install(new_release: Callable[..., Release]) -> None:

@@ -7,8 +7,14 @@ from typing import Any
 
 import httpx
 import pytest
-from e2e.conftest import FILES
-from e2e.multinode.groups import (
+from pytest_helm_charts.clusters import Cluster
+
+from ci import load_images
+from ci.addons import install as addons
+from ci.demo import MODEL
+from ci.helm_release import Release
+from tests.e2e.conftest import FILES
+from tests.e2e.multinode.groups import (
     Lives,
     await_groups,
     group_values,
@@ -19,11 +25,6 @@ from e2e.multinode.groups import (
     starts,
     workers,
 )
-from pytest_helm_charts.clusters import Cluster
-
-from scripts import addons, preload
-from scripts.demo import MODEL
-from scripts.release import Release
 
 #: As long as Helm takes it: LeaderWorkerSet's name, which becomes a label of its pods, must be shorter.
 LONG_NAME = "a-release-whose-name-is-as-long-as-helm-takes-a-names"
@@ -49,7 +50,7 @@ Record = Callable[..., None]
 @pytest.fixture(scope="module")
 def values() -> dict[str, Any]:
     addons.leader_worker_set()
-    return group_values(preload.even_model())
+    return group_values(load_images.even_model())
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from e2e.conftest import FILES
-from e2e.multinode.groups import group_values, last_message, leaders, workers
 
-from ci.build import addon_images
-from scripts import addons, preload
-from scripts.release import Release
+from ci import load_images
+from ci.addons import install as addons
+from ci.helm_release import Release
+from ci.offline import addon_images
+from tests.e2e.conftest import FILES
+from tests.e2e.multinode.groups import group_values, last_message, leaders, workers
 
 Record = Callable[..., None]
 SHELL_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -21,8 +22,8 @@ SHELL_PATH = "/usr/local/bin:/usr/bin:/bin"
 def values() -> dict[str, Any]:
     """Values of a group over Ray, whose packages come out of an image of their own."""
     addons.leader_worker_set()
-    preload.image(addon_images.RAY.name, "Ray")
-    values = group_values(preload.even_model())
+    load_images.image(addon_images.RAY.name, "Ray")
+    values = group_values(load_images.even_model())
     values["engine"]["env"] |= {"PYTHONPATH": "/opt/ray/packages", "PATH": f"/opt/ray/bin:{SHELL_PATH}"}
     return values | {
         "distributed": {"backend": "ray"},

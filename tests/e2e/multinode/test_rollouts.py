@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from e2e.conftest import FILES
-from e2e.multinode.groups import Lives, await_groups, group_values, identities, workers
 from pytest_helm_charts.clusters import Cluster
 
-from scripts import addons, cluster, preload
-from scripts.demo import MODEL
-from scripts.load import Load, Report, Stream, under_load
-from scripts.release import NODE_PORT_VALUES, Release, base_url
+from ci import cluster, load_images
+from ci.addons import install as addons
+from ci.demo import MODEL
+from ci.helm_release import NODE_PORT_VALUES, Release, base_url
+from tests.e2e.conftest import FILES
+from tests.e2e.load import Load, Report, Stream, under_load
+from tests.e2e.multinode.groups import Lives, await_groups, group_values, identities, workers
 
 #: Short answers with pauses: four pods share two cores.
 STREAMS = [Stream("new", max_tokens=8, pause=3), Stream("reused", max_tokens=8, pause=3)]
@@ -33,7 +34,7 @@ def release(new_release: Callable[..., Release]) -> Release:
 @pytest.fixture(scope="module")
 def given(release: Release) -> dict[str, Any]:  # noqa: ARG001 (the add-on must be there first)
     """Values of two groups behind the port on 127.0.0.1, as they were changed last."""
-    return group_values(preload.even_model()) | NODE_PORT_VALUES | {"replicas": 2}
+    return group_values(load_images.even_model()) | NODE_PORT_VALUES | {"replicas": 2}
 
 
 @pytest.fixture(scope="module")

@@ -9,14 +9,15 @@ from typing import Any
 
 import httpx
 import pytest
-from e2e.conftest import FILES
-from e2e.releases import fresh
 
-from scripts import addons, demo
-from scripts.demo import MODEL
-from scripts.load import Load, Stream
-from scripts.prometheus import Prometheus
-from scripts.release import NODE_PORT_VALUES, Release, base_url
+from ci import demo
+from ci.addons import install as addons
+from ci.demo import MODEL
+from ci.helm_release import NODE_PORT_VALUES, Release, base_url
+from ci.prometheus import Prometheus
+from tests.e2e.conftest import FILES
+from tests.e2e.load import Load, Stream
+from tests.e2e.releases import fresh
 
 NAMESPACE = "vllm-e2e-observability"
 SEATS = 4  # requests that a server has in work at a time; more wait

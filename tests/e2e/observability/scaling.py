@@ -6,14 +6,14 @@ import threading
 import time
 from collections.abc import Callable
 
-from e2e.ends import Ends
-from e2e.observability.conftest import await_true
 from kubernetes import client, config
 
-from scripts.demo import MODEL
-from scripts.load import Load, Stream, under_load
-from scripts.prometheus import Prometheus
-from scripts.release import Release, base_url
+from ci.demo import MODEL
+from ci.helm_release import Release, base_url
+from ci.prometheus import Prometheus
+from tests.e2e.load import Load, Stream, under_load
+from tests.e2e.observability.conftest import await_true
+from tests.e2e.terminations import Ends
 
 KILLED = 137
 #: Requests in the queue for each server above which one is added.

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import yaml
-from e2e.observability.conftest import Watching, await_none, await_true
-from harness import promql
 
-from scripts.common import app_version
-from scripts.prometheus import Prometheus
-from scripts.release import Release
+from ci.helm_release import Release
+from ci.prometheus import Prometheus
+from tests.e2e.observability.conftest import Watching, await_none, await_true
+from vllm_chart.chart import app_version
+from vllm_chart.invariants import promql
 
 Record = Callable[..., None]
 #: What this cluster has no exporter for.

@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
-from e2e.observability.conftest import await_none
 
-from scripts import pictures
-from scripts.dashboard import filled
-from scripts.prometheus import Prometheus, Series
-from scripts.release import Release
+from ci.helm_release import Release
+from ci.prometheus import Prometheus, Series
+from scripts.docs import pictures
+from scripts.generate.dashboard import filled
+from tests.e2e.observability.conftest import await_none
 
 Record = Callable[..., None]
 #: Panels that read the DCGM exporter, which needs an NVIDIA GPU.

@@ -6,10 +6,10 @@ import uuid
 
 import httpx
 import pytest
-from e2e.observability.conftest import Watching, await_true
 
-from scripts.demo import MODEL
-from scripts.release import Release, base_url
+from ci.demo import MODEL
+from ci.helm_release import Release, base_url
+from tests.e2e.observability.conftest import Watching, await_true
 
 
 @pytest.fixture(scope="module")

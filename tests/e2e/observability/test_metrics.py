@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from e2e.observability.conftest import await_true
 
-from scripts.prometheus import Prometheus
-from scripts.release import Release
+from ci.helm_release import Release
+from ci.prometheus import Prometheus
+from tests.e2e.observability.conftest import await_true
 
 Record = Callable[..., None]
 

@@ -5,14 +5,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from e2e.conftest import FILES
-from e2e.observability.conftest import WATCHED, await_true
-from e2e.observability.scaling import BEHAVIOR, TARGET, follows_the_load
 from pytest_helm_charts.clusters import Cluster
 
-from scripts import addons, cluster
-from scripts.prometheus import Prometheus
-from scripts.release import Release
+from ci import cluster
+from ci.addons import install as addons
+from ci.helm_release import Release
+from ci.prometheus import Prometheus
+from tests.e2e.conftest import FILES
+from tests.e2e.observability.conftest import WATCHED, await_true
+from tests.e2e.observability.scaling import BEHAVIOR, TARGET, follows_the_load
 
 Record = Callable[..., None]
 METRIC = "vllm_num_requests_waiting"

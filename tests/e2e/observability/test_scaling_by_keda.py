@@ -6,16 +6,16 @@ from typing import Any
 
 import httpx
 import pytest
-from e2e.conftest import FILES
-from e2e.observability.conftest import WATCHED, Watching, await_true
-from e2e.observability.scaling import BEHAVIOR, TARGET, follows_the_load
 from pytest_helm_charts.clusters import Cluster
 
-from scripts import addons
-from scripts.common import ROOT
-from scripts.demo import MODEL
-from scripts.prometheus import Prometheus
-from scripts.release import Release
+from ci.addons import install as addons
+from ci.common import ROOT
+from ci.demo import MODEL
+from ci.helm_release import Release
+from ci.prometheus import Prometheus
+from tests.e2e.conftest import FILES
+from tests.e2e.observability.conftest import WATCHED, Watching, await_true
+from tests.e2e.observability.scaling import BEHAVIOR, TARGET, follows_the_load
 
 Record = Callable[..., None]
 PROMETHEUS = "http://prometheus.monitoring:9090"

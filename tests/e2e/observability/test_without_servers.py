@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from e2e.conftest import FILES
-from e2e.observability.conftest import METRICS, Watching, await_true
+from tests.e2e.conftest import FILES
+from tests.e2e.observability.conftest import METRICS, Watching, await_true
 
 Record = Callable[..., None]
 #: Answers every probe; what is looked at is who notices that there is a server.

@@ -5,11 +5,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from e2e import processes
-
-from scripts.demo import MODEL
-from scripts.load import Load, Stream, under_load
-from scripts.release import Release, base_url
+from ci.demo import MODEL
+from ci.helm_release import Release, base_url
+from tests.e2e import processes
+from tests.e2e.load import Load, Stream, under_load
 
 Install = Callable[..., None]
 Record = Callable[..., None]

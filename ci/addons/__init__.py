@@ -1,0 +1,1 @@
+"""What some tests need on the cluster and the demo doesn't wait for."""

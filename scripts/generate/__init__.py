@@ -1,0 +1,1 @@
+"""Writes every file that is generated."""

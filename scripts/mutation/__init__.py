@@ -1,0 +1,1 @@
+"""Finds mutants of the templates that no test sees."""

@@ -1,0 +1,1 @@
+"""Moves the chart to another vLLM version."""

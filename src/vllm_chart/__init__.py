@@ -1,0 +1,8 @@
+"""Renders the chart and tells what is wrong with the result.
+
+`render.helm` renders, `render.objects` indexes the result, and each module of `invariants` has a function from objects
+to findings. The package contains the chart and needs a Helm program:
+
+    rendered = helm.render(Path("my-values.yaml"))
+    findings = pod_security.findings(rendered.objects)
+"""

@@ -1,0 +1,1 @@
+"""Checks values files before they are installed."""

@@ -1,0 +1,227 @@
+"""`make doctor RELEASE=name`: says what is wrong with a release, why, and what to do. It only reads.
+
+NAMESPACE and CONTEXT choose where to look, as KUBECONFIG does. Of Secrets only the names of their keys are read. The
+exit code is 0 where nothing is wrong, 1 where something is, 2 where it could not look; make itself makes a 2 of both.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from vllm_chart.command import main
+from vllm_chart.doctor import rules
+from vllm_chart.doctor import snapshot as seeing
+from vllm_chart.doctor.rules import Finding
+from vllm_chart.doctor.snapshot import INSTANCE, Object, Seen
+from vllm_chart.errors import CommandError, UserError
+from vllm_chart.process import run
+from vllm_chart.progress import console
+
+# Kinds and the API group that must be served for them to be asked for; the first ones always are.
+_LABELLED = {
+    "deployments,replicasets,statefulsets,pods,services,endpointslices,ingresses,horizontalpodautoscalers": "",
+    "leaderworkersets": "leaderworkerset.x-k8s.io",
+    "httproutes": "gateway.networking.k8s.io",
+    "servicemonitors,podmonitors,prometheusrules": "monitoring.coreos.com",
+    "scaledobjects": "keda.sh",
+}
+_WHOLE_NAMESPACE = ("persistentvolumeclaims,events",)
+_WHOLE_CLUSTER = {
+    "nodes,storageclasses,ingressclasses": "",
+    "prometheuses,prometheusagents": "monitoring.coreos.com",
+}
+_LOG_LINES = 300
+
+
+@dataclass
+class Reader:
+    """Reads a cluster by kubectl.
+
+    Attributes:
+        command: kubectl with the flags that choose the cluster.
+        namespace: of the release.
+        unread: what may not be read, with kubectl's reason.
+    """
+
+    command: tuple[str, ...]
+    namespace: str
+    unread: list[str]
+
+    def ask(self, *arguments: str) -> str:
+        """What kubectl prints in the release's namespace.
+
+        Raises:
+            CommandError: where kubectl fails.
+        """
+        return run([*self.command, "--namespace", self.namespace, "--request-timeout=20s", *arguments])
+
+    def get(self, kinds: str, *flags: str) -> list[Object]:
+        """Objects of some kinds; what may not be read is noted and left out."""
+        try:
+            return list(json.loads(self.ask("get", kinds, "--output=json", *flags))["items"])
+        except CommandError as error:
+            if "," in kinds:
+                return [item for kind in kinds.split(",") for item in self.get(kind, *flags)]
+            if "doesn't have a resource type" not in error.output:
+                self.unread.append(f"{kinds} ({_reason(error)})")
+            return []
+
+    def groups(self) -> set[str]:
+        """The API groups that the cluster serves.
+
+        Raises:
+            UserError: where the cluster doesn't answer.
+        """
+        try:
+            return {group["name"] for group in json.loads(self.ask("get", "--raw", "/apis"))["groups"]}
+        except CommandError as error:
+            raise UserError(
+                f"The cluster can't be looked at: {_reason(error)}. Check CONTEXT and KUBECONFIG; "
+                f"`{' '.join(self.command)} get --raw /version` shows the same."
+            ) from None
+
+    def secret(self, name: str) -> Iterator[frozenset[str] | None]:
+        """Names of the keys of a Secret, None where it isn't there, nothing where it may not be read."""
+        keys = 'go-template={{range $key, $value := .data}}{{$key}}{{"\\n"}}{{end}}'
+        try:
+            yield frozenset(self.ask("get", "secret", name, f"--output={keys}").split())
+        except CommandError as error:
+            if "not found" in error.output:
+                yield None
+            else:
+                self.unread.append(f"secret {name} ({_reason(error)})")
+
+    def log(self, pod: str, container: str, *, previous: bool) -> str:
+        """The end of what a container has printed, empty where the node has it no more."""
+        flags = [f"--tail={_LOG_LINES}", *(["--previous"] if previous else [])]
+        try:
+            return self.ask("logs", pod, f"--container={container}", *flags)
+        except CommandError:
+            return ""
+
+    def helm_status(self, release: str) -> str:
+        """Status of the release's last revision, from the labels of what Helm keeps; empty where it keeps nothing."""
+        path = 'jsonpath={range .items[*]}{.metadata.labels.version} {.metadata.labels.status}{"\\n"}{end}'
+        try:
+            lines = self.ask("get", "secrets", f"--selector=owner=helm,name={release}", f"--output={path}").splitlines()
+        except CommandError:
+            return ""
+        revisions = sorted((int(version), status) for version, status in (line.split() for line in lines))
+        return revisions[-1][1] if revisions else ""
+
+
+def look(release: str, reader: Reader) -> Seen:
+    """Read everything that `diagnose` needs.
+
+    Raises:
+        UserError: where the cluster doesn't answer, or has no such release; the text names those that there are.
+    """
+    served = reader.groups() | {""}
+    objects: list[Object] = []
+    for kinds, group in _LABELLED.items():
+        if group in served:
+            objects += reader.get(kinds, f"--selector={INSTANCE}={release}")
+    seen = Seen(
+        release=release,
+        namespace=reader.namespace,
+        now=datetime.now(UTC),
+        objects=tuple(objects),
+        helm=reader.helm_status(release),
+        kubectl=" ".join(reader.command),
+    )
+    if not seen.workloads() and not seen.helm:
+        raise UserError(_no_such_release(seen, reader))
+    for kinds in _WHOLE_NAMESPACE:
+        objects += reader.get(kinds)
+    for kinds, group in _WHOLE_CLUSTER.items():
+        if group in served:
+            objects += reader.get(kinds, "--all-namespaces")
+    seen = replace(seen, objects=tuple(objects))
+    neighbours = reader.get("pods", "--all-namespaces") if seeing.waits_for_a_node(seen) else []
+    names = {name for _, name, _, _ in seeing.secret_references(seen)} | seeing.pull_secrets(seen)
+    return replace(
+        seen,
+        neighbours=tuple(neighbours),
+        secrets={name: keys for name in sorted(names) for keys in reader.secret(name)},
+        logs={
+            (pod, container): reader.log(pod, container, previous=previous)
+            for pod, container, previous in seeing.logs_wanted(seen)
+        },
+    )
+
+
+def _no_such_release(seen: Seen, reader: Reader) -> str:
+    everywhere = replace(seen, objects=tuple(reader.get("deployments", "--all-namespaces")))
+    names = sorted(
+        f"{workload['metadata']['labels'].get(INSTANCE)} in {workload['metadata']['namespace']}"
+        for workload in everywhere.workloads()
+        if INSTANCE in workload["metadata"].get("labels", {})
+    )
+    there = f"there are {', '.join(names)}" if names else "no other namespace has one either"
+    return (
+        f"Namespace {seen.namespace} has no release {seen.release} of the chart; {there}. "
+        "Set RELEASE and NAMESPACE (and CONTEXT)."
+    )
+
+
+def _reason(error: CommandError) -> str:
+    """What kubectl says, in one line."""
+    lines = [line for line in error.output.strip().splitlines() if not re.match(r"[EWI]\d{4} ", line)]
+    text = (lines or error.output.strip().splitlines() or ["no answer"])[-1]
+    return re.sub(r"^(error|Error from server \(\w+\)|Unable to connect to the server): ", "", text).rstrip(".")
+
+
+def tell(seen: Seen, findings: list[Finding], unread: Iterable[str]) -> Iterator[str]:
+    """The lines that are printed."""
+    yield f"Release {seen.release} in namespace {seen.namespace}"
+    yield from (f"  {line}" for line in rules.summary(seen))
+    yield from (f"  {line}" for line in rules.notes(seen))
+    yield from (f"  Not looked at: {thing}" for thing in unread)
+    for number, finding in enumerate(findings, 1):
+        yield ""
+        yield f"{number}. {finding.problem}."
+        yield f"     where  {finding.where}"
+        yield f"     do     {finding.remedy}"
+        yield f"     look   {finding.look}"
+    yield ""
+    yield f"{len(findings)} thing{'s are' if len(findings) > 1 else ' is'} wrong." if findings else "Nothing is wrong."
+
+
+def reader() -> Reader:
+    """A reader of the cluster and namespace that the environment names.
+
+    Raises:
+        UserError: where kubectl's configuration has no such context.
+    """
+    context, namespace = os.environ.get("CONTEXT"), os.environ.get("NAMESPACE")
+    command = ("kubectl", *([f"--context={context}"] if context else []))
+    if not namespace:  # the context's own
+        try:
+            path = "--output=jsonpath={..namespace}"
+            namespace = run([*command, "config", "view", "--minify", path]).strip() or "default"
+        except CommandError as error:
+            raise UserError(f"kubectl has no cluster to ask: {_reason(error)}. Set CONTEXT or KUBECONFIG.") from None
+    return Reader(command, namespace, [])
+
+
+def doctor() -> None:
+    """`make doctor`."""
+    release = os.environ.get("RELEASE")
+    if not release:
+        raise UserError("Which release? `make doctor RELEASE=name NAMESPACE=namespace`.")
+    reading = reader()
+    seen = look(release, reading)
+    findings = rules.diagnose(seen)
+    for line in tell(seen, findings, reading.unread):
+        console.print(line, markup=False)
+    sys.exit(1 if findings else 0)
+
+
+if __name__ == "__main__":
+    main(doctor, mistake=2)

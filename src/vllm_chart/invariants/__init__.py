@@ -1,0 +1,1 @@
+"""What must be true of a rendered chart, one subject in each module."""

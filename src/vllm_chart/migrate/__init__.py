@@ -1,0 +1,1 @@
+"""Turns manifests that run vLLM into a values file."""

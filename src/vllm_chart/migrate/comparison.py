@@ -1,0 +1,256 @@
+"""Compares what two sets of manifests say of one vLLM server: arguments, resources, exposure, scaling."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vllm_chart.chart import app_version
+from vllm_chart.migrate import vllm_command
+from vllm_chart.migrate.vllm_command import Start
+
+Body = Mapping[str, Any]
+
+#: Kinds that keep servers running.
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
+
+#: Environment variables whose value is a secret, as the chart's check literalSecrets has them.
+SECRET_NAME = re.compile(r"(^|_)(TOKEN|PASSWORD|SECRET|API_KEY|ACCESS_KEY)$")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A workload, its container that runs vLLM, and what that container's command says."""
+
+    workload: Body
+    container: Body
+    start: Start
+
+    @property
+    def name(self) -> str:
+        """The workload's name."""
+        return str(self.workload["metadata"]["name"])
+
+    @property
+    def pod(self) -> Body:
+        """The spec of the pods."""
+        spec: Body = self.workload["spec"]["template"]["spec"]
+        return spec
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels of the pods."""
+        return dict(self.workload["spec"]["template"].get("metadata", {}).get("labels") or {})
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a comparison; `why` says what became of a difference, and is empty where nothing accounts for it."""
+
+    subject: str
+    before: str
+    after: str
+    why: str
+
+    @property
+    def open(self) -> bool:
+        """Whether both differ and nothing says why."""
+        return self.before != self.after and not self.why
+
+
+def servers(objects: Iterable[Body]) -> list[Server]:
+    """Every workload with a container that runs vLLM."""
+    found = []
+    for body in objects:
+        if body.get("kind") not in WORKLOADS:
+            continue
+        for container in body["spec"]["template"]["spec"].get("containers", []):
+            start = vllm_command.read(container, app_version())
+            if start is not None:
+                found.append(Server(body, container, start))
+                break
+    return found
+
+
+def services(objects: Iterable[Body], server: Server) -> list[Body]:
+    """The Services that pick the server's pods."""
+    return [
+        body
+        for body in objects
+        if body.get("kind") == "Service"
+        and body["spec"].get("selector")
+        and body["spec"]["selector"].items() <= server.labels.items()
+    ]
+
+
+def backends(ingress: Body, names: set[str]) -> Iterator[tuple[str, str]]:
+    """Host and path of each rule of an Ingress that leads to a Service of these names."""
+    for rule in ingress["spec"].get("rules") or []:
+        for path in rule.get("http", {}).get("paths", []):
+            backend = path.get("backend", {})
+            service = backend.get("service", {}).get("name") or backend.get("serviceName")
+            if service in names:
+                yield rule.get("host", ""), path.get("path", "/")
+    default = ingress["spec"].get("defaultBackend", {}).get("service", {}).get("name")
+    if default in names:
+        yield "", "/"
+
+
+def facts(objects: Sequence[Body], server: Server) -> dict[str, str]:
+    """Return what the objects say of the server, as texts by subject."""
+    return dict(
+        [
+            *_command(server),
+            *_container(server),
+            *_pods(objects, server),
+            *_exposure(objects, server),
+        ]
+    )
+
+
+def _command(server: Server) -> Iterator[tuple[str, str]]:
+    start = server.start
+    yield "model", start.model
+    for name, value in {**start.flags, **start.absent}.items():
+        yield f"--{name}", "(a key)" if name in ("api-key", "hf-token") and value else _text(value)
+
+
+def _container(server: Server) -> Iterator[tuple[str, str]]:
+    for part, amounts in sorted((server.container.get("resources") or {}).items()):
+        for name, amount in sorted((amounts or {}).items() if isinstance(amounts, Mapping) else []):
+            yield f"{part}.{name}", _amount(amount)
+    given = {item["name"]: item for item in server.container.get("env", [])}
+    for name, item in given.items():
+        yield f"env {name}", _variable(name, item)
+    for name, text in server.start.environment.items():
+        yield f"env {name}", "(a literal)" if SECRET_NAME.search(name) else text
+    ports = [str(port["containerPort"]) for port in server.container.get("ports", [])]
+    yield "container port", ports[0] if ports else str(server.start.flags.get("port", 8000))
+
+
+def _variable(name: str, item: Body) -> str:
+    source = item.get("valueFrom")
+    if not source:
+        return "(a literal)" if SECRET_NAME.search(name) and item.get("value") else str(item.get("value", ""))
+    for kind in ("secretKeyRef", "configMapKeyRef"):
+        if kind in source:
+            return f"{kind.removesuffix('KeyRef')} {source[kind]['name']}/{source[kind]['key']}"
+    return _text(source)
+
+
+def _pods(objects: Sequence[Body], server: Server) -> Iterator[tuple[str, str]]:
+    spec = server.workload["spec"]
+    scalers = [body for body in objects if _targets(body, server.name)]
+    if not scalers:
+        yield "replicas", str(spec.get("replicas", 1))
+    for body in scalers:
+        yield "autoscaling", body["kind"]
+        low = body["spec"].get(
+            "minReplicas", body["spec"].get("minReplicaCount", 0 if "triggers" in body["spec"] else 1)
+        )
+        yield "replicas", f"{low} to {body['spec'].get('maxReplicas', body['spec'].get('maxReplicaCount', 100))}"
+        for metric in body["spec"].get("metrics") or []:
+            yield "autoscaling metric", metric_text(metric)
+
+
+def metric_text(metric: Body) -> str:
+    """Return a metric of an HPA in a few words."""
+    kind = metric.get("type", "")
+    part = metric.get(kind[:1].lower() + kind[1:], {})
+    name = part.get("metric", {}).get("name") or part.get("metricName") or part.get("name", "")
+    target = part.get("target", {})
+    amounts = [target.get(key) for key in ("averageValue", "averageUtilization", "value") if key in target]
+    amounts += [part[key] for key in part if key.startswith("target") and key != "target"]
+    return f"{kind} {name} {_amount(amounts[0]) if amounts else ''}".strip()
+
+
+def _targets(body: Body, name: str) -> bool:
+    return body.get("kind") in ("HorizontalPodAutoscaler", "ScaledObject") and (
+        body["spec"].get("scaleTargetRef", {}).get("name") == name
+    )
+
+
+def _exposure(objects: Sequence[Body], server: Server) -> Iterator[tuple[str, str]]:
+    found = services(objects, server)
+    for service in found[:1]:
+        spec = service["spec"]
+        port = (spec.get("ports") or [{}])[0]
+        yield "Service type", spec.get("type", "ClusterIP")
+        yield "Service port", str(port.get("port", ""))
+        yield "Service target", container_port(port.get("targetPort", port.get("port")), server)
+        if "nodePort" in port:
+            yield "Service node port", str(port["nodePort"])
+    names = {service["metadata"]["name"] for service in found}
+    for ingress in objects:
+        if ingress.get("kind") != "Ingress" or not (routes := list(backends(ingress, names))):
+            continue
+        yield "Ingress class", ingress_class(ingress)
+        for host in dict.fromkeys(host for host, _ in routes):
+            yield f"Ingress {host or 'any host'}", ", ".join(path for name, path in routes if name == host)
+        for entry in ingress["spec"].get("tls") or []:
+            for host in entry.get("hosts") or [""]:
+                yield f"TLS {host or 'any host'}", str(entry.get("secretName", ""))
+
+
+def container_port(target: object, server: Server) -> str:
+    """Return the number of a port that may be given by its name."""
+    for port in server.container.get("ports", []):
+        if target == port.get("name"):
+            return str(port["containerPort"])
+    return str(target)
+
+
+def ingress_class(ingress: Body) -> str:
+    """Return the class of an Ingress, which older ones name in an annotation."""
+    annotations = ingress["metadata"].get("annotations") or {}
+    return str(ingress["spec"].get("ingressClassName") or annotations.get("kubernetes.io/ingress.class", ""))
+
+
+def rows(before: Mapping[str, str], after: Mapping[str, str], explained: Mapping[str, str]) -> list[Row]:
+    """Return a line for everything that was there before; `explained` says by subject what became of it."""
+    return [
+        Row(subject, text, after.get(subject, "-"), "" if after.get(subject) == text else explained.get(subject, ""))
+        for subject, text in before.items()
+    ]
+
+
+def added(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """Return the subjects that are new."""
+    return [subject for subject in after if subject not in before]
+
+
+def table(lines: list[Row]) -> str:
+    """Return the comparison as text in columns."""
+    head = Row("", "before", "the chart", "")
+    width = max(len(row.subject) for row in lines)
+    columns = [
+        min(44, max(len(text) for text in texts))
+        for texts in zip(*((row.before, row.after) for row in [head, *lines]), strict=True)
+    ]
+    shown = []
+    for row in [head, *lines]:
+        verdict = "" if row is head else row.why or ("DIFFERS" if row.open else "same")
+        cells = [_cut(text, size) for text, size in zip((row.before, row.after), columns, strict=True)]
+        shown.append(f"  {row.subject:{width}}  {cells[0]}  {cells[1]}  {verdict}".rstrip())
+    return "\n".join(shown)
+
+
+def _cut(text: str, size: int) -> str:
+    return f"{text if len(text) <= size else text[: size - 1] + '…':{size}}"
+
+
+def _text(value: Any) -> str:
+    if value is True or value is False:
+        return "on" if value else "off"
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return " ".join(value)
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def _amount(amount: Any) -> str:
+    """Return an amount as Kubernetes writes it, so that 4, "4" and 4000m are alike."""
+    text = str(amount)
+    return str(int(text[:-1]) // 1000) if re.fullmatch(r"\d+000m", text) else text.removesuffix(".0")

@@ -1,0 +1,1 @@
+"""Derives a values file from a model and GPUs."""

@@ -1,0 +1,475 @@
+"""`make new-values MODEL=… GPU=… […]`: how a model fits GPUs, with the arithmetic, and a values file that says so.
+
+| variable | meaning |
+|---|---|
+| MODEL | organisation/name on Hugging Face, a folder, or another URI that the chart knows |
+| GPU | a name of src/vllm_chart/sizing/gpus.yaml, or the memory of another, as 48GiB |
+| GPUS | how many one server may use; the fewest of one node that do where it is left out |
+| NODE_GPUS | how many a node has; 8 where it is left out. More GPUS than that spread over several nodes |
+| CONTEXT | tokens of one request, as 32768 or 32k; what fits where it is left out |
+| CONCURRENCY | requests of that length that the KV cache must hold at a time; 8 where it is left out |
+| EXPOSURE | cluster, ingress:HOST or gateway:NAMESPACE/NAME |
+| CONFIG | the model's config.json, where the Hub can't be asked |
+| PARAMETERS | the number of parameters, as 8.03B, where the arithmetic doesn't know the model |
+| UTILIZATION | share of a GPU's memory that vLLM takes |
+| KV_CACHE_DTYPE | auto or fp8 |
+| TO | the file to write |
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import re
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vllm_chart import values_file
+from vllm_chart.chart import from_yaml
+from vllm_chart.command import main
+from vllm_chart.errors import InputError, UserError
+from vllm_chart.sizing import model_memory
+from vllm_chart.sizing.model_memory import GIB, Model
+from vllm_chart.values_file import Values
+
+GPUS_FILE = Path(__file__).with_name("gpus.yaml")
+#: vLLM's own share of a GPU's memory, and the most that is proposed.
+UTILIZATION, MOST_UTILIZATION = 0.92, 0.95
+#: Devices of the usual node, and how many of them are tried for a server where no number is asked for.
+NODE_GPUS = 8
+COUNTS = (1, 2, 4, 8)
+_HUB = "https://huggingface.co"
+_SECONDS = 5
+#: Bytes a second at which a first start may fetch weights, for its time budget.
+_FETCH = 100e6
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A kind of GPU; memory in bytes."""
+
+    name: str
+    memory: float
+    type: str = "nvidia"
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked for; 0 leaves a number to the arithmetic."""
+
+    gpus: int = 0
+    context: int = 0
+    concurrency: int = 8
+    utilization: float = 0
+    cache_bytes: int = 2
+    node: int = NODE_GPUS
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a model lies on GPUs, in bytes on each of them."""
+
+    tensor: int
+    pipeline: int
+    nodes: int
+    utilization: float
+    usable: float
+    weights: float
+    runtime: float
+    context: int
+    request: float
+
+    @property
+    def gpus(self) -> int:
+        """Devices of one server."""
+        return self.tensor * self.pipeline
+
+    @property
+    def free(self) -> float:
+        """What is left for the KV cache."""
+        return self.usable - self.weights - self.runtime
+
+    @property
+    def requests(self) -> float:
+        """Requests of the whole context that the KV cache holds."""
+        return self.free / self.request if self.free > 0 and self.request else 0.0
+
+
+def gpu(name: str) -> Gpu:
+    """Return a GPU by its name, or by its memory; raises InputError where it is neither."""
+    known: dict[str, dict[str, Any]] = from_yaml(GPUS_FILE.read_text(encoding="utf-8"))
+    if found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*Gi?B?", name, re.IGNORECASE):
+        return Gpu(name, float(found.group(1)) * GIB)
+    wanted = re.sub(r"[^a-z0-9]", "", name.lower()).removeprefix("nvidia")
+    for own, entry in known.items():
+        if re.sub(r"[^a-z0-9]", "", own.lower()) in (wanted, f"{wanted}gb"):
+            return Gpu(own, entry["memory"] * 1024**2, entry["type"], entry.get("label", ""))
+    raise InputError(f"GPU={name} isn't known: write one of {', '.join(known)}, or its memory, as GPU=48GiB.")
+
+
+def split(model: Model, gpus: int, node: int = NODE_GPUS) -> tuple[int, int]:
+    """Return tensor and pipeline sizes for so many GPUs: each layer over as many of a node's as its heads allow."""
+    nodes = max(1, gpus // node)
+    if gpus > node and gpus % node:
+        return 0, 0
+    each = gpus // nodes
+    sizes = [size for size in model.tensor_sizes(each) if each % size == 0 and gpus // size <= model.layers]
+    return (max(sizes), gpus // max(sizes)) if sizes else (0, 0)
+
+
+def fit(model: Model, device: Gpu, gpus: int, context: int, *, wish: Wish, utilization: float) -> Fit | None:
+    """Return how a model lies on so many GPUs; None where it can't be split so."""
+    tensor, pipeline = split(model, gpus, wish.node)
+    if not tensor:
+        return None
+    return Fit(
+        tensor=tensor,
+        pipeline=pipeline,
+        nodes=max(1, gpus // wish.node),
+        utilization=utilization,
+        usable=device.memory * utilization,
+        weights=model.weights / gpus,
+        runtime=model.runtime(tensor),
+        context=context,
+        request=model.request(context, tensor, pipeline, wish.cache_bytes),
+    )
+
+
+def longest(model: Model, device: Gpu, gpus: int, wish: Wish, utilization: float) -> int:
+    """Return the longest context in whole thousands that fits the wished number of requests; 0 where none does."""
+    low, high = 0, (model.context or 1024 * 1024) // 1024
+    while low < high:
+        middle = (low + high + 1) // 2
+        found = fit(model, device, gpus, middle * 1024, wish=wish, utilization=utilization)
+        if found and found.requests >= wish.concurrency:
+            low = middle
+        else:
+            high = middle - 1
+    return low * 1024
+
+
+def plan(model: Model, device: Gpu, wish: Wish, name: str) -> Fit:
+    """Return the smallest way in which the wish fits; raises InputError that says what would where none does."""
+    if wish.context and model.context and wish.context > model.context:
+        raise InputError(f"CONTEXT={wish.context} is longer than {name} was made for: at most {model.context} tokens.")
+    shares = (wish.utilization,) if wish.utilization else (UTILIZATION, MOST_UTILIZATION)
+    if wish.gpus > wish.node and wish.gpus % wish.node:
+        less = wish.gpus // wish.node * wish.node
+        raise InputError(
+            f"GPUS={wish.gpus} are no whole nodes of {wish.node}: write GPUS={less} or GPUS={less + wish.node}, "
+            "or the GPUs of your nodes as NODE_GPUS=4."
+        )
+    counts = (wish.gpus,) if wish.gpus else tuple(count for count in COUNTS if count <= wish.node)
+    aim = wish.context or min(model.context or 8192, 8192)
+    for count in counts:
+        for share in shares:
+            found = fit(model, device, count, aim, wish=wish, utilization=share)
+            if found is None or found.requests < wish.concurrency:
+                continue
+            if not wish.context:
+                context = max(aim, longest(model, device, count, wish, share))
+                found = fit(model, device, count, context, wish=wish, utilization=share)
+                assert found is not None, "the same number of GPUs as before"
+            return found
+    raise InputError(_refusal(model, device, wish, name, aim=aim, count=counts[-1], share=shares[-1]))
+
+
+def _refusal(model: Model, device: Gpu, wish: Wish, name: str, *, aim: int, count: int, share: float) -> str:
+    """Return why a wish does not fit, and what would."""
+    most = fit(model, device, count, aim, wish=wish, utilization=share)
+    if most is None:
+        sizes = ", ".join(map(str, [size for size in range(1, 17) if split(model, size, wish.node)[0]]))
+        return f"GPUS={count} can't share {name}: its {model.heads} heads and {model.layers} layers split over {sizes}."
+    where = f"{count} × {device.name}"  # noqa: RUF001
+    instead = []
+    if most.free > 0:
+        if context := longest(model, device, count, wish, share):
+            instead.append(f"CONTEXT={context}")
+        if most.requests >= 1:
+            instead.append(f"CONCURRENCY={int(most.requests)}")
+        if wish.cache_bytes > 1:
+            half = dataclasses.replace(wish, cache_bytes=1)
+            smaller = fit(model, device, count, aim, wish=half, utilization=share)
+            instead += ["KV_CACHE_DTYPE=fp8"] if smaller and smaller.requests >= wish.concurrency else []
+    for more in sorted({*COUNTS, *(wish.node * nodes for nodes in (1, 2, 3, 4))}):
+        larger = fit(model, device, more, aim, wish=wish, utilization=share) if more > count else None
+        if larger and larger.requests >= wish.concurrency:
+            instead.append(f"GPUS={more}" + (f" on {larger.nodes} nodes" if larger.nodes > 1 else ""))
+            break
+    for other in from_yaml(GPUS_FILE.read_text(encoding="utf-8")):
+        candidate = gpu(other)
+        there = (
+            fit(model, candidate, count, aim, wish=wish, utilization=share)
+            if candidate.memory > device.memory
+            else None
+        )
+        if there and there.requests >= wish.concurrency:
+            instead.append(f"GPU={other}")
+            break
+    need = (
+        f"the weights take {most.weights / GIB:.1f} GiB and the runtime {most.runtime / GIB:.1f} GiB "
+        f"of {most.usable / GIB:.1f} GiB on each"
+        if most.free <= 0
+        else f"the KV cache needs {most.request * wish.concurrency / GIB:.1f} GiB on each, and "
+        f"{most.free / GIB:.1f} GiB are left beside weights and runtime"
+    )
+    asked = f"{name} with {wish.concurrency} requests of {aim} tokens"
+    return f"{where} can't hold {asked}: {need}. {' or '.join(instead) or 'A smaller or quantized model'} would do."
+
+
+# -- the model
+
+
+def _get(url: str) -> bytes:
+    """Return what the Hub answers; raises OSError."""
+    headers = {"User-Agent": "vllm-chart"}
+    if token := os.environ.get("HF_TOKEN"):
+        headers["Authorization"] = f"Bearer {token}"
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_SECONDS) as answer:  # noqa: S310
+        content: bytes = answer.read()
+    return content
+
+
+def load(name: str, config: str, parameters: str) -> Model:
+    """Return a model by its name, folder or URI; raises InputError where nothing tells its shape."""
+    folder = Path(config).expanduser() if config else Path(name).expanduser()
+    if config and not folder.exists():
+        raise InputError(f"CONFIG={config} isn't there: give the path of the model's config.json.")
+    file = folder / "config.json" if folder.is_dir() else folder
+    stored = 0
+    if config or folder.is_dir():
+        if not file.is_file():
+            raise InputError(f"{folder} holds no config.json: give the path of the model's, as CONFIG=path.")
+        raw, stored = _content(file), _stored(file.parent)
+    else:
+        raw, stored = _from_hub(name)
+    try:
+        content = json.loads(raw)
+        if not isinstance(content, dict):
+            raise ValueError
+    except ValueError:
+        raise InputError(f"The config of {name} is no JSON map: give another with CONFIG=path.") from None
+    model = model_memory.read(content, name, _count("PARAMETERS", parameters) or None)
+    return dataclasses.replace(model, stored=stored) if stored and not parameters else model
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file} can't be read: {error.strerror}.") from None
+
+
+def _stored(folder: Path) -> int:
+    """Bytes of the tensors in a folder, by the index or the files; 0 where there are none."""
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        return _total(_content(index))
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+
+
+def _total(index: bytes) -> int:
+    """Bytes that an index of tensors says they have; 0 where it says nothing of the kind."""
+    try:
+        return int(json.loads(index)["metadata"]["total_size"])
+    except (ValueError, TypeError, KeyError):
+        return 0
+
+
+def _from_hub(name: str) -> tuple[bytes, int]:
+    """Return the config and the bytes of the tensors of a model of Hugging Face, from its cache or over the network."""
+    name = name.removeprefix("hf://")
+    if "://" in name or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
+        raise InputError(f"MODEL={name} isn't on Hugging Face: give the path of its config.json, as CONFIG=path.")
+    cache = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface") / "hub"
+    for file in sorted(cache.glob(f"models--{name.replace('/', '--')}/snapshots/*/config.json")):
+        return _content(file), _stored(file.parent)
+    try:
+        config = _get(f"{_HUB}/{name}/resolve/main/config.json")
+    except urllib.error.HTTPError as error:
+        reasons = {
+            401: "wants a token, or isn't there (set HF_TOKEN)",
+            403: "wants its licence accepted",
+            404: "has none",
+        }
+        reason = reasons.get(error.code, f"answers {error.code}")
+        raise InputError(f"{_HUB}/{name} {reason}: give its config.json as CONFIG=path.") from None
+    except (OSError, ValueError) as error:
+        why = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise InputError(f"{_HUB} can't be reached ({why}): give the model's config.json as CONFIG=path.") from None
+    try:
+        return config, _total(_get(f"{_HUB}/{name}/resolve/main/model.safetensors.index.json"))
+    except OSError:
+        return config, 0  # one file has no index
+
+
+# -- what is asked for
+
+
+def _count(name: str, text: str) -> int:
+    """Return a number such as 32768, 32k or 8.03B; raises InputError where the text is none."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmMbB]?)", text.strip()) if text else None
+    if text and not found:
+        raise InputError(f"{name}={text} is no number: write it as 32768, 32k or 8.03B.")
+    if not found:
+        return 0
+    thousand = 1024 if name == "CONTEXT" else 1000
+    scale = {"": 1, "k": thousand, "m": thousand**2, "b": thousand**3}[found.group(2).lower()]
+    return int(float(found.group(1)) * scale)
+
+
+def wish(given: Mapping[str, str]) -> Wish:
+    """Return the numbers that are asked for; raises InputError where one makes no sense."""
+    share = given.get("UTILIZATION", "")
+    if share and not re.fullmatch(r"0?\.\d+|1(\.0+)?", share):
+        raise InputError(f"UTILIZATION={share} is no share: write it as 0.9.")
+    cache = given.get("KV_CACHE_DTYPE") or "auto"
+    if cache not in ("auto", "fp8"):
+        raise InputError(f"KV_CACHE_DTYPE={cache} isn't known here: write auto or fp8.")
+    return Wish(
+        gpus=_count("GPUS", given.get("GPUS", "")),
+        context=_count("CONTEXT", given.get("CONTEXT", "")),
+        concurrency=_count("CONCURRENCY", given.get("CONCURRENCY", "")) or 8,
+        utilization=float(share) if share else 0,
+        cache_bytes=1 if cache == "fp8" else 2,
+        node=_count("NODE_GPUS", given.get("NODE_GPUS", "")) or NODE_GPUS,
+    )
+
+
+def values(name: str, model: Model, device: Gpu, found: Fit, *, exposure: str, cache_bytes: int) -> Values:
+    """Return the values by which the chart serves the model as it was planned."""
+    made: Values = {}
+    folder = Path(name).expanduser()
+    uri = f"file://{folder.resolve()}" if folder.is_dir() else name if "://" in name else f"hf://{name}"
+    values_file.put(made, ("model", "uri"), uri)
+    for size in ("tensor", "pipeline", "nodes"):
+        if getattr(found, size) > 1:
+            values_file.put(made, ("parallelism", size), getattr(found, size))
+    if device.type != "nvidia":
+        values_file.put(made, ("accelerator", "type"), device.type)
+    values_file.put(made, ("engine", "args", "max-model-len"), found.context)
+    if found.utilization != UTILIZATION:
+        values_file.put(made, ("engine", "args", "gpu-memory-utilization"), found.utilization)
+    if cache_bytes == 1:
+        values_file.put(made, ("engine", "args", "kv-cache-dtype"), "fp8")
+    seconds = math.ceil(model.weights / _FETCH / 600) * 600
+    if seconds > 1800:
+        values_file.put(made, ("startup", "timeoutSeconds"), seconds)
+    # a core and 16Gi for each worker beside those of the API: weights pass through host memory while they load
+    each = found.gpus // found.nodes
+    amounts = {"cpu": 2 + 2 * each, "memory": f"{16 * each}Gi"}
+    values_file.put(made, ("resources",), {"requests": amounts, "limits": dict(amounts)})
+    _expose(made, exposure)
+    return made
+
+
+def _expose(made: Values, exposure: str) -> None:
+    kind, _, where = exposure.partition(":")
+    if kind in ("", "cluster") and not where:
+        return
+    if kind == "ingress" and where:
+        values_file.put(made, ("ingress",), {"enabled": True, "hosts": {where: {}}})
+    elif kind == "gateway" and where:
+        namespace, slash, gateway = where.rpartition("/")
+        parent = {"name": gateway} | ({"namespace": namespace} if slash else {})
+        values_file.put(made, ("httpRoute",), {"enabled": True, "parentRefs": [parent]})
+    else:
+        raise InputError(
+            f"EXPOSURE={exposure} isn't known: write cluster, ingress:llm.example.com or gateway:NAMESPACE/NAME."
+        )
+    values_file.put(made, ("server", "apiKey", "keys", "main"), {"existingSecret": "vllm-api-key", "key": "key"})
+
+
+def arithmetic(name: str, model: Model, device: Gpu, found: Fit, cache_bytes: int) -> Iterator[str]:
+    """The lines that show how the numbers come about."""
+    dtype = f"{model.weight_bits:g} bits" + (f" ({model.method})" if model.method else "")
+    yield f"{name}: {model.parameters / 1e9:.2f} billion parameters, {model.layers} layers"
+    weights = (
+        "the checkpoint's tensors"
+        if model.stored
+        else f"{model.linear / 1e9:.2f}e9 at {dtype}, {model.other / 1e9:.2f}e9 at 16"
+    )
+    yield f"  {model.weights / GIB:8.2f} GiB  weights: {weights}"
+    kinds = " + ".join(
+        f"{item.layers} {item.kind}" + (f" of {item.window}" if item.window else "") for item in model.attention
+    )
+    if model.latent:
+        each = f"{model.latent} values × {cache_bytes} bytes, on every GPU"  # noqa: RUF001
+    else:
+        each = f"2 × {math.ceil(model.kv_heads / found.tensor)} heads × {model.head_dim} × {cache_bytes} bytes"  # noqa: RUF001
+    yield f"  {model.token(found.tensor, cache_bytes) / 1024:8.2f} KiB  KV cache of a token in a layer: {each}"
+    pods = f", {found.gpus // found.nodes} in each of {found.nodes} pods" if found.nodes > 1 else ""
+    yield f"on each of {found.gpus} × {device.name}: tensor {found.tensor} × pipeline {found.pipeline}{pods}"  # noqa: RUF001
+    yield f"  {found.usable / GIB:8.2f} GiB  {device.memory / GIB:.2f} GiB × {found.utilization}, what vLLM takes"  # noqa: RUF001
+    yield f"  {-found.weights / GIB:8.2f} GiB  weights / {found.gpus}"
+    yield f"  {-found.runtime / GIB:8.2f} GiB  activations of {model_memory.BATCH_TOKENS} tokens, scores, graphs"
+    yield f"  {found.free / GIB:8.2f} GiB  left for the KV cache"
+    yield f"  {found.request / GIB:8.2f} GiB  of it for one request of {found.context} tokens ({kinds} layers)"
+    yield f"  {found.requests:8.1f}      such requests at a time"
+
+
+def _ask(given: dict[str, str]) -> dict[str, str]:
+    """Ask on a terminal for what was not said; raises InputError where nobody can be asked."""
+    questions = {"MODEL": "Model (organisation/name, or a folder)", "GPU": "GPU (as L40S or H100)"}
+    missing = [name for name in questions if not given.get(name)]
+    if missing and not sys.stdin.isatty():
+        raise InputError(
+            f"{' and '.join(missing)} must be given, as in `make new-values MODEL=Qwen/Qwen3-8B GPU=L40S`."
+        )
+    if missing:
+        questions |= {
+            "GPUS": "GPUs of one server (empty: the fewest that do)",
+            "CONTEXT": "Tokens of one request (empty: what fits)",
+            "CONCURRENCY": "Such requests at a time (empty: 8)",
+            "EXPOSURE": "Reached from (cluster, ingress:HOST, gateway:NAMESPACE/NAME; empty: cluster)",
+        }
+        try:
+            for name, question in questions.items():
+                given[name] = given.get(name) or input(f"{question}: ").strip()
+        except EOFError:
+            raise InputError(f"Nothing was said to the question for {name}, so nothing is written.") from None
+    return given
+
+
+def run() -> None:
+    """Ask, reckon, and write the file."""
+    names = re.findall(r"^\| ([A-Z_]+) \|", __doc__ or "", re.MULTILINE)
+    given = _ask({name: os.environ.get(name, "").strip() for name in names})
+    asked, device = wish(given), gpu(given["GPU"])
+    model = load(given["MODEL"], given["CONFIG"], given["PARAMETERS"])
+    found = plan(model, device, asked, given["MODEL"])
+    made = values(given["MODEL"], model, device, found, exposure=given["EXPOSURE"], cache_bytes=asked.cache_bytes)
+    target = Path(given["TO"] or "values.yaml")
+    lines = list(arithmetic(given["MODEL"], model, device, found, asked.cache_bytes))
+    comments: dict[str, list[str]] = {}
+    if "server" in made:
+        create = "kubectl create secret generic vllm-api-key --from-file=key=/dev/stdin"
+        comments["server"] = [f"openssl rand -hex 32 | tr -d '\\n' | {create}"]
+    if found.nodes > 1:
+        comments["parallelism"] = [
+            f"The cluster needs LeaderWorkerSet (docs/multi-node.md), and each of the {found.nodes} pods fetches the "
+            "whole model for itself; a claim that is ReadWriteMany, as cache.model, holds it once."
+        ]
+    head = f"{given['MODEL']} on {found.gpus} × {device.name}; estimated, see docs/sizing.md."  # noqa: RUF001
+    text = values_file.to_text(made, head, comments, target)
+    problems = values_file.problems(made)[1]
+    values_file.write(target, text)
+    print("\n".join(lines))
+    if problems:
+        shown = "\n".join(f"  {problem}" for problem in problems)
+        raise UserError(f"{target} is written, but the chart refuses it:\n{shown}")
+    if device.label:
+        print(f"Nodes with this GPU carry the label nvidia.com/gpu.product: {device.label} (nodeSelector).")
+    print(f"\nwrote {target}; install it with `helm install NAME charts/vllm --values {target}`")
+
+
+if __name__ == "__main__":
+    main(run)

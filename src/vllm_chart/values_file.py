@@ -1,0 +1,103 @@
+"""What `make migrate` and `make new-values` share: a values file with comments, and whether the chart takes it."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vllm_chart.chart import CHART
+from vllm_chart.errors import InputError
+from vllm_chart.invariants.registry import CHECKS, Subject
+from vllm_chart.render import go_yaml, helm
+from vllm_chart.render.objects import Objects
+
+Values = dict[str, Any]
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text so that Helm reads it as text: PyYAML takes 1e3 for a word, Go's library for a number."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+        super().increase_indent(flow, indentless=False)
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    if "\n" in text:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|")
+    try:
+        plain = go_yaml.load(text) == text
+    except yaml.YAMLError:
+        plain = False
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
+
+
+_Dumper.add_representer(str, _text)
+
+
+def put(values: Values, path: Sequence[str], value: object) -> None:
+    """Set a value at a path of keys, making the maps on the way."""
+    for key in path[:-1]:
+        values = values.setdefault(key, {})
+    values[path[-1]] = value
+
+
+def to_text(values: Values, head: str, comments: Mapping[str, Sequence[str]], target: Path) -> str:
+    """Return a values file: sections in the order of the chart's values.yaml, each under its comments.
+
+    Args:
+        values: what differs from the chart's defaults.
+        head: what the file is for, in one line or more.
+        comments: sentences above a top-level key.
+        target: where the file will be, for the line by which an editor finds the schema.
+    """
+    schema = os.path.relpath(CHART / "editor.schema.json", target.resolve().parent)
+    parts = [f"# yaml-language-server: $schema={schema}\n#\n" + "".join(map(_comment, head.splitlines()))]
+    order = list(go_yaml.load((CHART / "values.yaml").read_text(encoding="utf-8")))
+    for key in sorted(values, key=lambda name: order.index(name) if name in order else len(order)):
+        above = "".join(_comment(sentence) for sentence in comments.get(key, ()))
+        body = yaml.dump({key: values[key]}, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
+        parts.append(above + body)
+    return "\n".join(parts)
+
+
+def _comment(sentence: str) -> str:
+    lines = textwrap.wrap(sentence, 110, break_long_words=False, break_on_hyphens=False)
+    return "".join(f"# {line}\n" for line in lines)
+
+
+def write(target: Path, text: str) -> None:
+    """Write a values file where none of another making is; raises InputError where one is there."""
+    if target.exists() and target.read_text(encoding="utf-8") != text:
+        raise InputError(f"{target} is there already: name another file, as TO=new.yaml, or delete it first.")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{target} can't be written: {error.strerror}.") from None
+
+
+def problems(values: Values) -> tuple[Objects | None, list[str]]:
+    """Render the chart with the values and hold the objects against all that `make check` holds them against.
+
+    Returns:
+        The objects, or None where Helm refuses; and one sentence for each thing that does not hold.
+    """
+    subject = Subject(values, (values,))
+    try:
+        objects = subject.objects()
+    except helm.HelmError as error:
+        return None, refusals(error)
+    found = [str(finding) for check in CHECKS.values() for finding in check.findings(subject)]
+    return objects, list(dict.fromkeys(found))
+
+
+def refusals(error: helm.HelmError) -> list[str]:
+    """Return the sentences in which Helm refuses values, without what stands around them."""
+    lines = [line.strip().lstrip("- ") for line in error.text.splitlines()]
+    wanted = [line for line in lines if "[check " in line or line.startswith(("at '", "engine.", "(root)"))]
+    return wanted or [line for line in lines if line]
