@@ -23,6 +23,7 @@ PROGRAMS: dict[str, list[str]] = {
 GENERATED: dict[str, list[str]] = {
     "values.schema.json": [sys.executable, "-m", "scripts.generate.schema", "--check"],
     "the dashboard": [sys.executable, "-m", "scripts.generate.dashboard", "--check"],
+    "docs/accelerators.md": [sys.executable, "-m", "scripts.generate.accelerators", "--check"],
     "the chart's README": [sys.executable, "-m", "scripts.generate.chart_readme", "--check"],
 }
 

@@ -46,7 +46,7 @@ ELSEWHERE = {
     "values": "examples/index.md",
     "tests/snapshots": "examples/index.md",
     "charts/vllm": "reference/values.md",
-    "src/vllm_chart/sizing/gpus.yaml": "reference/gpus.md",
+    "charts/vllm/files/data/accelerators.yaml": "reference/gpus.md",
     "LICENSE": "index.md#licence",
     "NOTICE": "index.md#licence",
 }
@@ -54,7 +54,7 @@ _EXAMPLES = {f"examples/{path.stem}.md": path for path in sorted((ROOT / "values
 
 _LINK = re.compile(r"(?P<before>\]\()(?P<target>[^)\s#:]+)(?P<anchor>#[^)\s]*)?(?P<after>\))")
 #: Links to code, which the site has no pages for: their words stay.
-_TO_CODE = re.compile(r"\[([^\]\n]*)\]\((?:\.\./)*(?:tests/(?!rendered)|ci/(?!README)|scripts/(?!gpus\.yaml))[^)\n]*\)")
+_TO_CODE = re.compile(r"\[([^\]\n]*)\]\((?:\.\./)*(?:tests/(?!snapshots)|ci/(?!README)|scripts/)[^)\n]*\)")
 _FENCE = re.compile(r"^( *)(`{3,}|~{3,})", flags=re.MULTILINE)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from ci.common import ROOT
 from scripts.docs import snippets
 from scripts.generate.chart_readme import FLAGS, METADATA, SCHEMA, mark, table
+from vllm_chart import accelerators
 from vllm_chart.chart import DATA, from_yaml
 
 
@@ -144,25 +145,23 @@ kubectl for each word of their commands (`tests/docs_programs`).
 
 def gpus() -> str:
     """Every GPU that `make new-values` knows."""
-    known: dict[str, Any] = from_yaml(
-        (ROOT / "src" / "vllm_chart" / "sizing" / "gpus.yaml").read_text(encoding="utf-8")
-    )
     rows = (
         (
             f"`{name}`",
-            gpu["type"],
+            kind,
             f"{gpu['memory']:,} MiB",
             f"{gpu['sold']} GB",
-            f"`{gpu['label']}`" if "label" in gpu else "",
+            f"`{item.label}: {gpu['label']}`" if "label" in gpu else "",
         )
-        for name, gpu in known.items()
+        for kind, item in accelerators.known().items()
+        for name, gpu in item.gpus.items()
     )
     return f"""# GPUs
 
 What `make new-values` takes as `GPU`; any other by its memory ([sizing](../sizing.md)). Drivers report less memory than
 is sold, as error correction and firmware take a share.
 
-{table(("name", "`accelerator.type`", "memory by the driver", "as sold", "node label nvidia.com/gpu.product"), rows)}
+{table(("name", "`accelerator.type`", "memory by the driver", "as sold", "node label"), rows)}
 """
 
 

@@ -15,6 +15,7 @@ import yaml
 
 from ci.common import ROOT, VERSIONS
 from scripts.generate.files import generated
+from vllm_chart import accelerators
 from vllm_chart.chart import CHART, DATA, from_yaml
 
 TARGET = CHART / "README.md"
@@ -191,6 +192,8 @@ def kind(schema: dict[str, Any]) -> str:
     given = schema.get("type", "object")
     if "$k8s" in schema:
         return f"`{schema['$k8s'].partition(' ')[0].rpartition('.')[2]}`"
+    if "$accelerators" in schema:
+        return _either([f"`{name}`" for name in accelerators.known()])
     if "enum" in schema:
         return _either([f"`{item}`" for item in schema["enum"]])
     if isinstance(given, list):

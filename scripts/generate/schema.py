@@ -15,6 +15,7 @@ from importlib import resources
 from typing import Any
 
 from scripts.generate.files import generated
+from vllm_chart import accelerators
 from vllm_chart.chart import CHART, DATA, app_version, from_yaml
 from vllm_chart.invariants.vllm_arguments import opposites
 
@@ -327,6 +328,7 @@ def build_for_editors() -> Schema:
     source = from_yaml(SOURCE.read_text(encoding="utf-8"))
     defaults = from_yaml(DEFAULTS.read_text(encoding="utf-8"))
     parts = {"$flags": flags_schema(dump, notes), "$null": null_schema(defaults, source)}
+    parts["$accelerators"] = {"enum": list(accelerators.known())}
     kubernetes = KubernetesTypes()
     schema = {
         "$schema": "http://json-schema.org/draft-07/schema#",

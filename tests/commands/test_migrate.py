@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from vllm_chart import command, values_file
+from vllm_chart import accelerators, command, values_file
 from vllm_chart.chart import DATA, app_version
 from vllm_chart.check import checker
 from vllm_chart.errors import InputError
@@ -364,11 +364,32 @@ def test_devices_stay_what_they_are(asked: dict[str, int], devices: str, expecte
     assert [row.after for row in rows if row.subject.startswith("limits.") and "/" in row.subject] == [devices]
 
 
-def test_a_server_without_devices_runs_on_cpu_where_its_image_does() -> None:
-    image = f"vllm/vllm-openai-cpu:v{VERSION}"
-    migration, _, problems = of(deployment(args=["a/b"], image=image, resources={"limits": {"memory": "16Gi"}}))
-    assert migration.values["accelerator"] == {"type": "cpu"}
+@pytest.mark.parametrize(
+    ("image", "kind"), [("vllm-openai-cpu", "cpu"), ("vllm-openai-rocm", "amd"), ("vllm-tpu", "tpu")]
+)
+def test_a_server_without_devices_has_the_type_of_its_image(image: str, kind: str) -> None:
+    container = {"image": f"vllm/{image}:v{VERSION}", "resources": {"limits": {"memory": "16Gi"}}}
+    migration, _, problems = of(deployment(args=["a/b"], **container))
+    assert migration.values["accelerator"] == {"type": kind}
+    assert "image" not in migration.values
     assert problems == []
+
+
+def test_an_unknown_device_is_reported_before_it_is_installed() -> None:
+    container = {"image": "registry.example/vllm-neuron:v1", "resources": {"limits": {"aws.amazon.com/neuron": 1}}}
+    migration, _, problems = of(deployment(args=["a/b"], **container))
+    assert migration.values["accelerator"] == {"resourceName": "aws.amazon.com/neuron"}
+    (told,) = [text for text in migration.notes["todo"] if "neuron" in text]
+    assert told.startswith("limits.aws.amazon.com/neuron: unknown device")
+    assert f"Set accelerator.type ({', '.join(accelerators.known())})" in told
+    assert problems == []
+
+
+def test_the_device_of_a_known_type_is_chosen_among_several() -> None:
+    limits = {"rdma/hca": 1, "amd.com/gpu": 1}
+    migration, _, _ = of(deployment(args=["a/b"], resources={"limits": limits}))
+    assert migration.values["accelerator"] == {"type": "amd"}
+    assert [text for text in migration.notes["lost"] if text.startswith("limits.rdma/hca:")]
 
 
 def test_what_is_null_is_as_if_it_were_not_there(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from vllm_chart import command
+from vllm_chart import accelerators, command
 from vllm_chart.chart import DATA, app_version, from_yaml
 from vllm_chart.check import checker
 from vllm_chart.errors import InputError
@@ -23,7 +23,7 @@ from vllm_chart.sizing.model_memory import GIB, Attention
 from vllm_chart.sizing.new_values import Wish
 
 MODELS: dict[str, dict[str, Any]] = from_yaml((Path(__file__).parent / "models.yaml").read_text(encoding="utf-8"))
-GPUS: dict[str, dict[str, Any]] = from_yaml(new_values.GPUS_FILE.read_text(encoding="utf-8"))
+GPUS = {name: gpu for item in accelerators.known().values() for name, gpu in item.gpus.items()}
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
 DEEPSEEK = "deepseek-ai/DeepSeek-V3"
 

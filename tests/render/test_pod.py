@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from vllm_chart.chart import CHART
+from vllm_chart.chart import CHART, app_version
 from vllm_chart.render import helm
 from vllm_chart.render.objects import Manifest
 
@@ -236,33 +236,10 @@ def test_the_number_of_devices_is_the_product_of_the_sizes(
         assert given == ([f"--{size}-parallel-size={value}"] if value > 1 else [])
 
 
-@pytest.mark.parametrize(
-    ("accelerator", "image", "limits"),
-    [
-        ({"type": "nvidia"}, "docker.io/vllm/vllm-openai:v0.32.0", {"nvidia.com/gpu": 1}),
-        ({"type": "amd"}, "docker.io/vllm/vllm-openai-rocm:v0.32.0", {"amd.com/gpu": 1}),
-        ({"type": "cpu"}, "docker.io/vllm/vllm-openai-cpu:v0.32.0", None),
-        ({"type": "tpu"}, "docker.io/vllm/vllm-tpu:v0.32.0", {"google.com/tpu": 1}),
-        (
-            {"resourceName": "nvidia.com/mig-3g.40gb", "perPod": 2},
-            "docker.io/vllm/vllm-openai:v0.32.0",
-            {"nvidia.com/mig-3g.40gb": 2},
-        ),
-    ],
-)
-def test_the_kind_of_device_decides_image_and_resource(
-    accelerator: dict[str, Any], image: str, limits: dict[str, int] | None
-) -> None:
-    manifest = deployment({"accelerator": accelerator})
-    assert manifest.at(*SERVER, "image") == image
-    assert (manifest.at(*SERVER, "resources") or {}).get("limits") == limits
-
-
-def test_gaudi_devices_are_served_by_an_image_that_the_user_names() -> None:
-    image = {"registry": "registry.example", "repository": "vllm-gaudi"}
-    manifest = deployment({"accelerator": {"type": "gaudi"}, "image": image})
-    assert manifest.at(*SERVER, "image") == "registry.example/vllm-gaudi:v0.32.0"
-    assert manifest.at(*SERVER, "resources", "limits") == {"habana.ai/gaudi": 1}
+def test_a_resource_of_a_partitioned_gpu_replaces_that_of_the_type() -> None:
+    manifest = deployment({"accelerator": {"resourceName": "nvidia.com/mig-3g.40gb", "perPod": 2}})
+    assert manifest.at(*SERVER, "image") == f"docker.io/vllm/vllm-openai:v{app_version()}"
+    assert manifest.at(*SERVER, "resources", "limits") == {"nvidia.com/mig-3g.40gb": 2}
 
 
 def test_on_openshift_the_cluster_names_user_and_groups() -> None:
@@ -366,14 +343,14 @@ def test_the_users_volumes_and_mounts_replace_add_and_remove() -> None:
     ("values", "image"),
     [
         ({"image": {"tag": "v1"}}, "docker.io/vllm/vllm-openai:v1"),
-        ({"image": {"registry": "", "repository": "mine"}}, "mine:v0.32.0"),
+        ({"image": {"registry": "", "repository": "mine"}}, f"mine:v{app_version()}"),
         (
             {"image": {"registry": "a.example"}, "global": {"imageRegistry": "b.example"}},
-            "b.example/vllm/vllm-openai:v0.32.0",
+            f"b.example/vllm/vllm-openai:v{app_version()}",
         ),
         (
             {"image": {"digest": f"sha256:{'0' * 64}"}},
-            f"docker.io/vllm/vllm-openai:v0.32.0@sha256:{'0' * 64}",
+            f"docker.io/vllm/vllm-openai:v{app_version()}@sha256:{'0' * 64}",
         ),
     ],
 )

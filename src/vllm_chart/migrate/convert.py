@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from vllm_chart import values_file
+from vllm_chart import accelerators, values_file
 from vllm_chart.chart import DATA, app_version
 from vllm_chart.errors import InputError
 from vllm_chart.invariants import kubernetes_api, references
@@ -51,12 +51,6 @@ _COMPUTED_ENV = {
 _GONE_ENV = {
     "VLLM_USE_V1": "vLLM has one engine only, leave it out",
     "VLLM_RPC_TIMEOUT": "leave it out",
-}
-_RESOURCES = {
-    "nvidia.com/gpu": "nvidia",
-    "amd.com/gpu": "amd",
-    "habana.ai/gaudi": "gaudi",
-    "google.com/tpu": "tpu",
 }
 #: What a task of older versions is called now.
 _TASKS: dict[str, dict[str, str]] = {
@@ -265,7 +259,7 @@ class Migration:
         if not slash or not re.search(r"[.:]|^localhost$", registry):
             registry, rest = "docker.io", repository
         version = app_version()
-        if re.fullmatch(r"vllm/vllm-(openai(-rocm|-cpu)?|tpu)", rest) and registry == "docker.io":
+        if accelerators.is_published(rest) and registry == "docker.io":
             if tag != f"v{version}":
                 self.note(
                     "changed",
@@ -302,22 +296,31 @@ class Migration:
         resources = self.server.container.get("resources") or {}
         asked = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
         devices = {name: amount for name, amount in asked.items() if "/" in name and not name.startswith("hugepages")}
-        name = next(iter(devices), "")
-        kind = _RESOURCES.get(name) or ("amd" if name.startswith("amd.com/") else "nvidia")
-        cpu = "cpu" in str(self.server.container.get("image", "")) or self.start.absent.get("device") == "cpu"
-        if not devices and cpu:
-            kind = "cpu"
-        elif not devices:
+        known = {name: kind for name in devices if (kind := accelerators.of_resource(name))}
+        name = next(iter(known or devices), "")
+        by_image = accelerators.of_image(str(self.server.container.get("image", "")))
+        by_image = "cpu" if self.start.absent.get("device") == "cpu" else by_image
+        if devices and by_image == "cpu":
+            by_image = None  # the chart requests no device for a CPU
+        kind = known.get(name) or by_image or "nvidia"
+        if not devices and not by_image:
             self.note(
                 "changed",
                 "accelerator",
                 "the manifest asks for no GPU and the chart for one: set accelerator.type to cpu if there is none",
             )
+        if devices and not known:
+            self.note(
+                "todo",
+                f"limits.{name}",
+                f"unknown device, kept as accelerator.resourceName with the settings of type {kind}. Set "
+                f"accelerator.type ({', '.join(accelerators.known())}) or, for another device, image and podSpec",
+            )
         if kind != "nvidia":
             self.put("accelerator", "type", kind)
-        if name and name not in _RESOURCES:
+        if name and name != accelerators.known()[kind].resource:
             self.put("accelerator", "resourceName", name)
-        for other in list(devices)[1:]:
+        for other in [device for device in devices if device != name]:
             self.note("lost", f"limits.{other}", "one kind of device is derived: write the other in podSpec.containers")
         sizes = [self.start.flags.get(f"{size}-parallel-size", 1) for size in ("tensor", "pipeline", "data")]
         asked_for = str(devices.get(name, 1))

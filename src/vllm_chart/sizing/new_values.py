@@ -3,7 +3,7 @@
 | variable | meaning |
 |---|---|
 | MODEL | organisation/name on Hugging Face, a folder, or another URI that the chart knows |
-| GPU | a name of src/vllm_chart/sizing/gpus.yaml, or the memory of another, as 48GiB |
+| GPU | a name of charts/vllm/files/data/accelerators.yaml, or the memory of another, as 48GiB |
 | GPUS | how many one server may use; the fewest of one node that do where it is left out |
 | NODE_GPUS | how many a node has; 8 where it is left out. More GPUS than that spread over several nodes |
 | CONTEXT | tokens of one request, as 32768 or 32k; what fits where it is left out |
@@ -29,17 +29,14 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from vllm_chart import values_file
-from vllm_chart.chart import from_yaml
+from vllm_chart import accelerators, values_file
 from vllm_chart.command import main
 from vllm_chart.errors import InputError, UserError
 from vllm_chart.sizing import model_memory
 from vllm_chart.sizing.model_memory import GIB, Model
 from vllm_chart.values_file import Values
 
-GPUS_FILE = Path(__file__).with_name("gpus.yaml")
 #: vLLM's own share of a GPU's memory, and the most that is proposed.
 UTILIZATION, MOST_UTILIZATION = 0.92, 0.95
 #: Devices of the usual node, and how many of them are tried for a server where no number is asked for.
@@ -105,14 +102,17 @@ class Fit:
 
 def gpu(name: str) -> Gpu:
     """Return a GPU by its name, or by its memory; raises InputError where it is neither."""
-    known: dict[str, dict[str, Any]] = from_yaml(GPUS_FILE.read_text(encoding="utf-8"))
     if found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*Gi?B?", name, re.IGNORECASE):
         return Gpu(name, float(found.group(1)) * GIB)
     wanted = re.sub(r"[^a-z0-9]", "", name.lower()).removeprefix("nvidia")
-    for own, entry in known.items():
+    for own, kind in accelerators.gpus().items():
         if re.sub(r"[^a-z0-9]", "", own.lower()) in (wanted, f"{wanted}gb"):
-            return Gpu(own, entry["memory"] * 1024**2, entry["type"], entry.get("label", ""))
-    raise InputError(f"GPU={name} isn't known: write one of {', '.join(known)}, or its memory, as GPU=48GiB.")
+            item = accelerators.known()[kind]
+            entry = item.gpus[own]
+            label = f"{item.label}: {entry['label']}" if "label" in entry else ""
+            return Gpu(own, entry["memory"] * 1024**2, kind, label)
+    names = ", ".join(accelerators.gpus())
+    raise InputError(f"GPU={name} isn't known: write one of {names}, or its memory, as GPU=48GiB.")
 
 
 def split(model: Model, gpus: int, node: int = NODE_GPUS) -> tuple[int, int]:
@@ -204,7 +204,7 @@ def _refusal(model: Model, device: Gpu, wish: Wish, name: str, *, aim: int, coun
         if larger and larger.requests >= wish.concurrency:
             instead.append(f"GPUS={more}" + (f" on {larger.nodes} nodes" if larger.nodes > 1 else ""))
             break
-    for other in from_yaml(GPUS_FILE.read_text(encoding="utf-8")):
+    for other in accelerators.gpus():
         candidate = gpu(other)
         there = (
             fit(model, candidate, count, aim, wish=wish, utilization=share)
@@ -467,7 +467,7 @@ def run() -> None:
         shown = "\n".join(f"  {problem}" for problem in problems)
         raise UserError(f"{target} is written, but the chart refuses it:\n{shown}")
     if device.label:
-        print(f"Nodes with this GPU carry the label nvidia.com/gpu.product: {device.label} (nodeSelector).")
+        print(f"Nodes with this GPU carry the label {device.label} (nodeSelector).")
     print(f"\nwrote {target}; install it with `helm install NAME charts/vllm --values {target}`")
 
 
