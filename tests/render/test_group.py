@@ -203,10 +203,11 @@ def test_the_time_to_start_includes_that_for_gathering() -> None:
 
 def test_a_stopping_leader_knows_its_workers_and_a_worker_its_leader() -> None:
     leader, worker = (server(pod)["lifecycle"]["preStop"]["exec"]["command"] for pod in members())
-    assert leader[4:] == ["8000", "15", "120", "29501", "1"]
-    assert worker[4:] == ["8000", "15", "120", "29501"]
+    alone = ["--port=8000", "--delay=15", "--timeout=120"]
+    assert leader[4:] == [*alone, "--members-port=29501", "--workers=1"]
+    assert worker[4:] == [*alone, "--members-port=29501"]
     single = helm.render({}).objects.one("Deployment").at("spec", "template", "spec", "containers", "vllm")
-    assert single["lifecycle"]["preStop"]["exec"]["command"][4:] == ["8000", "15", "120"]
+    assert single["lifecycle"]["preStop"]["exec"]["command"][4:] == alone
 
 
 def test_names_of_pods_are_short_enough_to_be_labels() -> None:

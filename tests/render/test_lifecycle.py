@@ -83,7 +83,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: Registry) 
     assert spec.loader
     loaded = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)
-    monkeypatch.setattr(loaded, "WORD", tmp_path / "drain")
+    monkeypatch.setattr(loaded, "STATE_FILE", tmp_path / "drain")
     monkeypatch.setattr(loaded, "TERMINATION_LOG", tmp_path / "termination-log")
     loaded.real_age = loaded.age  # type: ignore[attr-defined]
     monkeypatch.setattr(loaded, "age", lambda: 0)
@@ -201,11 +201,11 @@ def no_pause(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_pause")
-def test_answers_close_their_connection_from_the_first_word_on(make: Make, module: ModuleType) -> None:
+def test_answers_close_their_connection_while_draining(make: Make, module: ModuleType) -> None:
     lifecycle = make(Application())
     _look(lifecycle)
     assert asyncio.run(_exchange(lifecycle, "/v1/models"))[0]["headers"] == []
-    module.WORD.write_text("leaving")
+    module.STATE_FILE.write_text("draining")
     kept = Connection("cycle")
     _look(lifecycle, kept)
     assert asyncio.run(_exchange(lifecycle, "/v1/models"))[0]["headers"] == [(b"connection", b"close")]
@@ -213,9 +213,9 @@ def test_answers_close_their_connection_from_the_first_word_on(make: Make, modul
 
 
 @pytest.mark.usefixtures("no_pause")
-def test_connections_close_at_the_second_word_but_not_websockets(make: Make, module: ModuleType) -> None:
+def test_idle_connections_are_closed_while_closing_but_not_websockets(make: Make, module: ModuleType) -> None:
     lifecycle = make(Application())
-    module.WORD.write_text("close")
+    module.STATE_FILE.write_text("closing")
     kept, websocket = Connection("cycle"), Connection("handshake")
     _look(lifecycle, kept, websocket)
     assert kept.shut
@@ -223,13 +223,13 @@ def test_connections_close_at_the_second_word_but_not_websockets(make: Make, mod
 
 
 @pytest.mark.usefixtures("no_pause")
-@pytest.mark.parametrize("word", ["close", "refuse"])
-def test_nothing_new_is_taken_from_the_third_word_on(make: Make, module: ModuleType, word: str) -> None:
+@pytest.mark.parametrize("state", ["closing", "refusing"])
+def test_no_new_connection_is_accepted_while_refusing(make: Make, module: ModuleType, state: str) -> None:
     lifecycle, listener, kept = make(Application()), Listener(), Connection("cycle")
-    module.WORD.write_text(word)
+    module.STATE_FILE.write_text(state)
     _look(lifecycle, kept, listeners=[listener])
     assert kept.shut
-    assert listener.closed == (word == "refuse")
+    assert listener.closed == (state == "refusing")
     answer, *_ = asyncio.run(_exchange(lifecycle, "/v1/models"))
     assert answer["status"] == 200, "what came before is answered"
 
@@ -240,18 +240,18 @@ def test_one_of_several_api_servers_answers_503_instead_of_closing_a_port_that_i
 ) -> None:
     monkeypatch.setattr(module, "parent_process", object)
     lifecycle, listener = make(Application()), Listener()
-    module.WORD.write_text("refuse")
+    module.STATE_FILE.write_text("refusing")
     _look(lifecycle, listeners=[listener])
     assert not listener.closed
     answer, *_ = asyncio.run(_exchange(lifecycle, "/v1/chat/completions", "POST"))
     assert (answer["status"], answer["headers"]) == (503, [(b"connection", b"close")])
 
 
-def test_a_word_of_the_container_before_is_forgotten(make: Make, module: ModuleType) -> None:
-    module.WORD.write_text("close")
+def test_the_drain_state_of_an_earlier_container_is_deleted(make: Make, module: ModuleType) -> None:
+    module.STATE_FILE.write_text("closing")
     application = Application()
     assert asyncio.run(_start(make(application), application)) == {"type": "lifespan.startup.complete"}
-    assert not module.WORD.exists()
+    assert not module.STATE_FILE.exists()
 
 
 @pytest.mark.parametrize("root_path", ["", "/llm"])

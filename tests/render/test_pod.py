@@ -39,7 +39,7 @@ def test_the_grace_period_covers_the_delay_the_drain_and_the_end(delay: int, tim
     assert f"--shutdown-timeout={timeout}" in manifest.at(*SERVER, "args")
     command = manifest.at(*SERVER, "lifecycle", "preStop", "exec", "command")
     assert command[:3] == ["python3", "-I", "-c"]
-    assert command[4:] == ["8000", str(delay), str(timeout)]
+    assert command[4:] == ["--port=8000", f"--delay={delay}", f"--timeout={timeout}"]
     assert command[3] == (CHART / "files" / "programs" / "prestop.py").read_text(encoding="utf-8")
 
 
@@ -59,7 +59,7 @@ def test_all_probes_ask_for_health_on_the_server_port() -> None:
         assert manifest.at(*SERVER, probe, "httpGet") == {"path": "/health", "port": "http"}
     assert manifest.at(*SERVER, "ports") == [{"name": "http", "containerPort": 9000, "protocol": "TCP"}]
     assert "--port=9000" in manifest.at(*SERVER, "args")
-    assert manifest.at(*SERVER, "lifecycle", "preStop", "exec", "command")[4] == "9000"
+    assert manifest.at(*SERVER, "lifecycle", "preStop", "exec", "command")[4] == "--port=9000"
 
 
 def test_python_finds_the_middleware_whatever_the_user_adds() -> None:

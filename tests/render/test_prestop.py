@@ -25,15 +25,15 @@ class GoneError(Exception):
 class Hook:
     """Runs the hook; `during` is called at each of its pauses with their number."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, word: Path) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, state_file: Path) -> None:
         self.signals: list[tuple[int, int]] = []
         self.pauses: list[tuple[str, float]] = []
         self._monkeypatch = monkeypatch
-        self._word = word
+        self._state_file = state_file
         self.clock = 0.0
         self.during: Callable[[int], None] | None = None
 
-    def run(self, *arguments: float, ends_at: int = 0) -> None:
+    def run(self, port: int, *arguments: str, ends_at: int = 0) -> None:
         def kill(process: int, number: int) -> None:
             self.signals.append((process, number))
             if len(self.signals) == ends_at:
@@ -41,15 +41,15 @@ class Hook:
 
         def sleep(seconds: float) -> None:
             self.clock += seconds
-            self.pauses.append((self._word.read_text() if self._word.exists() else "", seconds))
+            self.pauses.append((self._state_file.read_text() if self._state_file.exists() else "", seconds))
             if self.during:
                 self.during(len(self.pauses))
 
         self._monkeypatch.setattr(os, "kill", kill)
         self._monkeypatch.setattr(time, "sleep", sleep)
         self._monkeypatch.setattr(time, "monotonic", lambda: self.clock)
-        self._monkeypatch.setattr(sys, "argv", ["-c", *map(str, arguments)])
-        source = SOURCE.replace('"/tmp/drain"', repr(str(self._word)))
+        self._monkeypatch.setattr(sys, "argv", ["-c", f"--port={port}", "--delay=15", *arguments])
+        source = SOURCE.replace('"/tmp/drain"', repr(str(self._state_file)))
         assert source != SOURCE
         exec(compile(source, "prestop.py", "exec"), {"__name__": "__main__"})  # noqa: S102
 
@@ -71,17 +71,17 @@ def _port(listener: socket.socket) -> int:
 
 
 def test_a_serving_pod_announces_its_end_and_is_not_signalled(hook: Hook, server: socket.socket) -> None:
-    hook.run(_port(server), 15, 120)
-    assert hook.pauses == [("leaving", 15.0)]
+    hook.run(_port(server), "--timeout=120")
+    assert hook.pauses == [("draining", 15.0)]
     assert not hook.signals
 
 
 def test_open_connections_are_waited_for_but_no_longer_than_the_timeout(hook: Hook, server: socket.socket) -> None:
     address = ("::1" if server.family == socket.AF_INET6 else "127.0.0.1", _port(server))
     with socket.create_connection(address):
-        hook.run(_port(server), 15, 3)
-    assert hook.pauses[0] == ("leaving", 15.0)
-    assert hook.pauses[1:] == [("close", 0.5)] * 3 + [("refuse", 0.5)] * 3
+        hook.run(_port(server), "--timeout=3")
+    assert hook.pauses[0] == ("draining", 15.0)
+    assert hook.pauses[1:] == [("closing", 0.5)] * 3 + [("refusing", 0.5)] * 3
     assert not hook.signals
 
 
@@ -89,32 +89,37 @@ def test_a_server_that_refuses_what_is_new_is_not_signalled(hook: Hook, server: 
     address = ("::1" if server.family == socket.AF_INET6 else "127.0.0.1", _port(server))
 
     def refuse(_: int) -> None:
-        if hook.pauses[-1][0] == "refuse":
+        if hook.pauses[-1][0] == "refusing":
             server.close()  # as the middleware does
 
     hook.during = refuse
     with socket.create_connection(address):
-        hook.run(_port(server), 15, 3)
-    assert hook.pauses[-1] == ("refuse", 0.5)
+        hook.run(_port(server), "--timeout=3")
+    assert hook.pauses[-1] == ("refusing", 0.5)
     assert not hook.signals
 
 
 def test_a_connection_to_another_port_is_not_waited_for(hook: Hook, server: socket.socket) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other, socket.create_connection(("127.0.0.1", _port(other))):
-        hook.run(_port(server), 15, 3)
-    assert hook.pauses == [("leaving", 15.0)]
+        hook.run(_port(server), "--timeout=3")
+    assert hook.pauses == [("draining", 15.0)]
 
 
 def test_a_loading_pod_does_not_wait_and_is_told_to_stop_until_it_does(hook: Hook) -> None:
     with socket.socket() as bound:  # vLLM binds its port early and listens late
         bound.bind(("127.0.0.1", 0))
         with pytest.raises(GoneError):
-            hook.run(_port(bound), 15, 120, ends_at=5)
+            hook.run(_port(bound), "--timeout=120", ends_at=5)
     assert hook.signals == [(1, signal.SIGTERM), (1, signal.SIGINT)] * 2 + [(1, signal.SIGTERM)]
     assert hook.pauses == [("", 2)] * 2
 
 
 # -- in a group
+
+
+def _members(meeting: socket.socket) -> str:
+    return f"--members-port={_port(meeting)}"
+
 
 KILL = [(-1, signal.SIGKILL)]
 ASK = [(1, signal.SIGTERM), (1, signal.SIGINT)]
@@ -136,8 +141,8 @@ def test_a_leader_with_all_of_its_workers_empties_itself(
     hook: Hook, server: socket.socket, meeting: socket.socket
 ) -> None:
     with _worker(meeting, 2), _worker(meeting, 3):
-        hook.run(_port(server), 15, 120, _port(meeting), 2)
-    assert hook.pauses == [("leaving", 0.5)] * 30
+        hook.run(_port(server), "--timeout=120", _members(meeting), "--workers=2")
+    assert hook.pauses == [("draining", 0.5)] * 30
     assert not hook.signals
 
 
@@ -154,14 +159,14 @@ def test_a_leader_that_loses_a_worker_ends_at_once(
         hook.during = lose
         lose(0)
         with pytest.raises(GoneError):
-            hook.run(_port(server), 15, 120, _port(meeting), 2, ends_at=4)
-    assert hook.pauses == [("leaving", 0.5)] * lost_at + [("refuse", 2)]
+            hook.run(_port(server), "--timeout=120", _members(meeting), "--workers=2", ends_at=4)
+    assert hook.pauses == [("draining", 0.5)] * lost_at + [("refusing", 2)]
     assert hook.signals == [*KILL, *ASK, (1, signal.SIGTERM)]
 
 
 def test_a_leaders_own_connection_is_no_worker(hook: Hook, server: socket.socket, meeting: socket.socket) -> None:
     with socket.create_connection(("127.0.0.1", _port(meeting))), pytest.raises(GoneError):
-        hook.run(_port(server), 15, 120, _port(meeting), 1, ends_at=1)
+        hook.run(_port(server), "--timeout=120", _members(meeting), "--workers=1", ends_at=1)
     assert hook.signals == KILL
 
 
@@ -169,7 +174,7 @@ def test_a_loading_leader_ends_at_once(hook: Hook, meeting: socket.socket) -> No
     with socket.socket() as bound, _worker(meeting):
         bound.bind(("127.0.0.1", 0))
         with pytest.raises(GoneError):
-            hook.run(_port(bound), 15, 120, _port(meeting), 1, ends_at=3)
+            hook.run(_port(bound), "--timeout=120", _members(meeting), "--workers=1", ends_at=3)
     assert hook.signals == [*KILL, *ASK]
     assert not hook.pauses
 
@@ -185,13 +190,13 @@ def test_a_worker_works_on_until_its_leader_is_gone(hook: Hook, meeting: socket.
 
     hook.during = end
     with pytest.raises(GoneError):
-        hook.run(8000, 15, 120, _port(meeting), ends_at=2)
+        hook.run(8000, "--timeout=120", _members(meeting), ends_at=2)
     assert hook.pauses == [("", 0.5)] * 300
     assert hook.signals == [*KILL, ASK[0]]
 
 
 def test_a_worker_without_a_leader_ends_at_once(hook: Hook, meeting: socket.socket) -> None:
     with pytest.raises(GoneError):
-        hook.run(8000, 15, 120, _port(meeting), ends_at=3)
+        hook.run(8000, "--timeout=120", _members(meeting), ends_at=3)
     assert hook.signals == [*KILL, *ASK]
     assert not hook.pauses

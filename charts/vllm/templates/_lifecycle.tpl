@@ -1,6 +1,7 @@
-{{- /* vllm.gracePeriod: the seconds that a stopping pod has in all: drain, and time to end the processes after it. */ -}}
+{{- /* vllm.gracePeriod: the grace period of a pod in seconds: its drain, and the time for vLLM's processes to end after it. */ -}}
 {{- define "vllm.gracePeriod" -}}
-{{- add .Values.drain.delaySeconds .Values.drain.timeoutSeconds 15 -}}
+{{- $end := 15 -}}
+{{- add .Values.drain.delaySeconds .Values.drain.timeoutSeconds $end -}}
 {{- end -}}
 
 {{- /* vllm.share: so many of a number of servers as a field of a strategy means; what is added to a percentage before it is cut off rounds it. Takes a list of the field, the number, and 0 or 99. */ -}}
@@ -101,18 +102,21 @@ true
 }
 {{- end -}}
 
-{{- /* vllm.preStop: the command that runs before the server is told to stop, as a JSON list. */ -}}
+{{- /* vllm.preStop: the command that drains the replica before vLLM is told to stop, as a JSON list. */ -}}
 {{- define "vllm.preStop" -}}
-{{- $arguments := list (include "vllm.scalar" .Values.server.port) -}}
-{{- $arguments = append $arguments (include "vllm.scalar" .Values.drain.delaySeconds) -}}
-{{- $arguments = append $arguments (include "vllm.scalar" .Values.drain.timeoutSeconds) -}}
+{{- $command := list "python3" "-I" "-c" (.Files.Get "files/programs/prestop.py") -}}
+{{- $command = concat $command (list
+  (include "vllm.scalar" .Values.server.port | printf "--port=%s")
+  (include "vllm.scalar" .Values.drain.delaySeconds | printf "--delay=%s")
+  (include "vllm.scalar" .Values.drain.timeoutSeconds | printf "--timeout=%s")
+) -}}
 {{- if include "vllm.group" . -}}
-{{- $arguments = append $arguments (include "vllm.membersPort" .) -}}
+{{- $command = include "vllm.membersPort" . | printf "--members-port=%s" | append $command -}}
 {{- if not .worker -}}
-{{- $arguments = append $arguments (sub (include "vllm.nodes" . | int64) 1 | toString) -}}
+{{- $command = sub (include "vllm.nodes" . | int64) 1 | printf "--workers=%d" | append $command -}}
 {{- end -}}
 {{- end -}}
-{{- concat (list "python3" "-I" "-c" (.Files.Get "files/programs/prestop.py")) $arguments | toRawJson -}}
+{{- toRawJson $command -}}
 {{- end -}}
 
 {{- /* vllm.lifecycleFolder: where the server's own Python files are mounted; on the server's PYTHONPATH. */ -}}

@@ -1,25 +1,34 @@
-"""Runs before the server is told to stop: a serving pod empties itself first, a loading one ends at once.
+"""preStop hook: drains a replica that serves before vLLM is told to stop, and ends one that is loading at once.
 
-Arguments: the server's port, the seconds for which new requests are still welcome, and the seconds that open ones get
-after that. While this runs the server works as ever; vllm_lifecycle.py reads what is written to WORD.
+The drain has three states, each written to STATE_FILE, where vllm_lifecycle.py reads it:
 
-Where a server spreads over several pods, the port follows at which its workers stay connected to their leader, and for
-the leader the number of workers. A worker works on until its leader is gone; a leader without one of its workers can
-answer nothing, and ends at once.
+draining: for --delay, while load balancers learn that the pod leaves. New requests are served as before.
+closing: for half of --timeout. Idle connections are closed. New requests are served, because Kubernetes still sends them
+to the last replica.
+refusing: for the other half. No new connection is accepted, and open requests finish.
+
+After --delay it ends as soon as no connection to --port is open. In a group of pods, a worker keeps running until its
+leader is gone; a leader that loses a worker cannot answer any request and ends at once.
 """
 
+import argparse
 import os
 import signal
-import sys
 import time
 from contextlib import suppress
 
-WORD = "/tmp/drain"
+DRAINING, CLOSING, REFUSING = "draining", "closing", "refusing"
+STATE_FILE = "/tmp/drain"
 TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 LISTEN, ESTABLISHED = "0A", "01"  # as the kernel writes a socket's state
 
-port, delay, timeout = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
-members, workers = [*map(int, sys.argv[4:]), None, None][:2]
+parser = argparse.ArgumentParser()
+parser.add_argument("--port", type=int, required=True, help="port of the server")
+parser.add_argument("--delay", type=float, required=True, help="seconds until load balancers know that the pod leaves")
+parser.add_argument("--timeout", type=float, required=True, help="seconds for open requests to finish after that")
+parser.add_argument("--members-port", type=int, help="in a group: port of the leader to which workers stay connected")
+parser.add_argument("--workers", type=int, help="on the leader of a group: number of its workers")
+options = parser.parse_args()
 
 
 def sockets(wanted):
@@ -34,27 +43,30 @@ def sockets(wanted):
 
 
 def serves():
-    return any(local == port for _, local, _, _ in sockets(LISTEN))
+    return any(local == options.port for _, local, _, _ in sockets(LISTEN))
 
 
 def busy():
-    return any(local == port for _, local, _, _ in sockets(ESTABLISHED))
+    return any(local == options.port for _, local, _, _ in sockets(ESTABLISHED))
 
 
-def led():
+def has_leader():
     """Whether a worker is connected to its leader."""
-    return any(remote == members for _, _, _, remote in sockets(ESTABLISHED))
+    return any(remote == options.members_port for _, _, _, remote in sockets(ESTABLISHED))
 
 
-def whole():
+def has_all_workers():
     """Whether every worker of a leader is connected to it; a connection of the leader with itself has one address."""
-    others = {there for here, local, there, _ in sockets(ESTABLISHED) if local == members and here != there}
-    return not workers or len(others) >= workers
+    if not options.workers:
+        return True
+    connected = sockets(ESTABLISHED)
+    others = {there for here, local, there, _ in connected if local == options.members_port and here != there}
+    return len(others) >= options.workers
 
 
-def say(word):
-    with open(WORD, "w") as file:
-        file.write(word)
+def enter(state):
+    with open(STATE_FILE, "w") as file:
+        file.write(state)
 
 
 def wait(seconds, condition, step=0.5):
@@ -63,18 +75,16 @@ def wait(seconds, condition, step=0.5):
         time.sleep(step)
 
 
-broken, ready = bool(members), serves()
-if members and not workers:
-    wait(float("inf"), led)
+broken, ready = bool(options.members_port), serves()
+if options.members_port and not options.workers:
+    wait(float("inf"), has_leader)
 elif ready:
-    say("leaving")
-    wait(delay, whole, 0.5 if workers else delay)
-    # Where no other server is there, Kubernetes still sends requests to this one. It takes them for half of the time,
-    # and has the other half for what it took.
-    for word in ("close", "refuse"):
-        say(word)
-        wait(timeout / 2, lambda: busy() and whole())
-    broken = not whole()
+    enter(DRAINING)
+    wait(options.delay, has_all_workers, 0.5 if options.workers else options.delay)
+    for state in (CLOSING, REFUSING):
+        enter(state)
+        wait(options.timeout / 2, lambda: busy() and has_all_workers())
+    broken = not has_all_workers()
 
 if broken:
     # Every process but this and process 1, which ends when it misses them. It would wait for what they can't answer.

@@ -3,8 +3,8 @@
 Start: the port opens only after one request has been answered, if settings.json beside this file names one.
 Run: adapters are loaded with a key only, as vLLM asks for none at /adapters.
 Hang: /health fails when requests are open and the engine has shown no progress for the time that settings.json gives.
-Stop: from prestop.py's first word on, every answer closes its connection; from its second, idle connections close, too;
-after its third nothing new is taken.
+Stop: in every state of the drain an answer closes its connection; from `closing` on, idle connections are closed, too;
+from `refusing` on, no new connection is accepted. prestop.py describes the states.
 """
 
 import asyncio
@@ -20,7 +20,8 @@ from prometheus_client import REGISTRY
 from prometheus_client.mmap_dict import MmapedDict
 
 SETTINGS = Path(__file__).with_name("settings.json")
-WORD = Path("/tmp/drain")  # what prestop.py last said: "leaving", "close", then "refuse"
+STATE_FILE = Path("/tmp/drain")  # the drain state, written by prestop.py; no file while the server serves
+STATES = DRAINING, CLOSING, REFUSING = "draining", "closing", "refusing"
 TERMINATION_LOG = Path("/dev/termination-log")  # shown by `kubectl describe`
 MARGIN = 10  # seconds that a failed warm-up leaves of the time for a start
 RUNNING = "vllm:num_requests_running"
@@ -50,7 +51,7 @@ class Lifecycle:
         self.warmup = settings.get("warmup")
         self.stall = Stall(settings["stallTimeoutSeconds"])
         self.unanswered = 0
-        self.word = ""
+        self.state = ""
         # one of several API servers shares the port with the process that started it, and can't close it
         self.shares = parent_process() is not None
 
@@ -78,7 +79,7 @@ class Lifecycle:
 
         async def watched(message):
             nonlocal asks, waits
-            if message["type"] == "http.response.start" and self.word:
+            if message["type"] == "http.response.start" and self.state in STATES:
                 message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
             elif message["type"] == "http.response.body":
                 self.unanswered -= waits
@@ -97,14 +98,14 @@ class Lifecycle:
             return 404, b"adapters are loaded by /v1/load_lora_adapter, which wants a key; here vLLM would ask for none\n"
         if self.stall.found and path == "/health":
             return 503, b"the engine makes no progress\n"
-        if self.shares and self.word == "refuse":
+        if self.shares and self.state == REFUSING:
             return 503, b"the server stops\n"
         return None
 
     async def lifespan(self, scope, receive, send):
         async def warm_first(message):
             if message["type"] == "lifespan.startup.complete":
-                WORD.unlink(missing_ok=True)  # /tmp outlives a container that was restarted
+                STATE_FILE.unlink(missing_ok=True)  # /tmp outlives a container that was restarted
                 if reason := await self.warm_up(scope["app"]):
                     with suppress(OSError):
                         TERMINATION_LOG.write_text(reason)
@@ -179,16 +180,16 @@ class Lifecycle:
         return status, answer.decode(errors="replace")
 
     async def watch(self, server):
-        """Look every second at what prestop.py says and whether the engines move."""
+        """Look every second at the drain state and whether the engines move."""
         while True:
             await asyncio.sleep(1)
             try:
-                self.word = WORD.read_text() if WORD.exists() else ""
-                if self.word in ("close", "refuse"):
+                self.state = STATE_FILE.read_text() if STATE_FILE.exists() else ""
+                if self.state in (CLOSING, REFUSING):
                     for connection in list(server.server_state.connections):
                         if hasattr(connection, "cycle"):  # not a WebSocket, which would be cut
                             connection.shutdown()
-                if self.word == "refuse" and not self.shares:
+                if self.state == REFUSING and not self.shares:
                     for listener in server.servers:
                         listener.close()
                 self.stall.look(self.unanswered)
