@@ -182,6 +182,10 @@ chart-readme: $(READY) ## write the chart's README from its values, schema and c
 rendered: $(READY) ## write the manifests of every file in values/ to tests/snapshots/
 	@$(PYTHON) -m scripts.generate.snapshots
 
+.PHONY: compare-renders
+compare-renders: $(READY) ## what each values file renders with the chart of another commit and with this one (BASE=main)
+	@$(PYTHON) -m scripts.compare_renders "$(BASE)" $(COMPARE_FLAGS)
+
 .PHONY: vllm-args
 vllm-args: $(READY) ## write down the flags of the chart's vLLM; of the next with VERSION=0.33.0 [DUMP=path METRICS=path], and say what changed
 	@$(PYTHON) -m scripts.upgrade_vllm.upgrade

@@ -40,13 +40,18 @@ class LastRelease:
 
     def unpacked(self) -> Path:
         """Return a folder with `charts` and `values` as they were; it is kept in the cache."""
-        target = CACHE / "released" / self.commit
-        if not target.exists():
-            with product(target) as folder:
-                archive = folder.with_suffix(".tar")
-                run(["git", "archive", f"--output={archive}", self.commit, "charts", "values"], cwd=self.checkout)
-                shutil.unpack_archive(archive, folder, filter="data")
-        return target
+        return unpacked(self.commit, self.checkout)
+
+
+def unpacked(commit: str, checkout: Path = ROOT) -> Path:
+    """Return a folder with `charts` and `values` as they were at a commit, given in full; it is kept in the cache."""
+    target = CACHE / "released" / commit
+    if not target.exists():
+        with product(target) as folder:
+            archive = folder.with_suffix(".tar")
+            run(["git", "archive", f"--output={archive}", commit, "charts", "values"], cwd=checkout)
+            shutil.unpack_archive(archive, folder, filter="data")
+    return target
 
 
 def last_release(checkout: Path = ROOT) -> LastRelease | None:
