@@ -16,7 +16,8 @@ from vllm_chart.check import checker
 from vllm_chart.errors import InputError
 from vllm_chart.invariants import vllm_arguments
 from vllm_chart.migrate import command as migrate_command
-from vllm_chart.migrate import comparison, convert, vllm_command
+from vllm_chart.migrate import convert, manifests, report, vllm_command
+from vllm_chart.migrate.part import Migration
 from vllm_chart.render import go_yaml
 
 MANIFESTS = Path(__file__).parent / "manifests"
@@ -26,10 +27,10 @@ OPENAI = "vllm.entrypoints.openai.api_server"
 
 
 @functools.cache
-def migrated(name: str) -> tuple[convert.Migration, list[comparison.Row], list[str]]:
+def migrated(name: str) -> tuple[Migration, list[report.Row], list[str]]:
     path = MANIFESTS / f"{name}.yaml"
-    objects = convert.read_objects([path])
-    return convert.migrate(objects, convert.only_server(objects, [path]))
+    objects = manifests.read_objects([path])
+    return convert.migrate(objects, manifests.only_server(objects, [path]))
 
 
 def deployment(**container: Any) -> dict[str, Any]:
@@ -63,9 +64,9 @@ def service(**spec: Any) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "llm"}, "spec": whole}
 
 
-def of(*objects: dict[str, Any]) -> tuple[convert.Migration, list[comparison.Row], list[str]]:
+def of(*objects: dict[str, Any]) -> tuple[Migration, list[report.Row], list[str]]:
     bodies = [{"spec": {}, **body} for body in objects]
-    return convert.migrate(list(bodies), convert.only_server(list(bodies), [Path("a.yaml")]))
+    return convert.migrate(list(bodies), manifests.only_server(list(bodies), [Path("a.yaml")]))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -93,9 +94,9 @@ def test_make_check_finds_nothing_in_the_file(name: str, tmp_path: Path, termina
 
 def test_a_difference_that_nothing_accounts_for_is_shown_as_one() -> None:
     before, after = {"model": "a/b", "--seed": "1", "--swap-space": "4"}, {"model": "a/b", "--seed": "2"}
-    rows = comparison.rows(before, after, {"--swap-space": "dropped, see below"})
+    rows = report.rows(before, after, {"--swap-space": "dropped, see below"})
     assert [row.subject for row in rows if row.open] == ["--seed"]
-    lines = comparison.table(rows).splitlines()
+    lines = report.table(rows).splitlines()
     assert [line.split()[-1] for line in lines[1:]] == ["same", "DIFFERS", "below"]
 
 
@@ -395,7 +396,7 @@ def test_the_device_of_a_known_type_is_chosen_among_several() -> None:
 def test_what_is_null_is_as_if_it_were_not_there(tmp_path: Path) -> None:
     source = tmp_path / "d.yaml"
     source.write_text(yaml.dump(deployment(args=["a/b"], env=[None], lifecycle=None, ports=None)))
-    assert convert.read_objects([source]) == [{"spec": {}, **deployment(args=["a/b"], env=[])}]
+    assert manifests.read_objects([source]) == [{"spec": {}, **deployment(args=["a/b"], env=[])}]
 
 
 def test_another_image_keeps_its_name() -> None:
@@ -543,4 +544,4 @@ def test_no_manifest_at_all_is_refused(terminal: Any, tmp_path: Path) -> None:
         assert code == 2
         assert output == "\n✗ No manifest is named: write `make migrate FROM=deployment.yaml`, with commas for more.\n"
     with pytest.raises(InputError, match="runs no vLLM"):
-        convert.only_server([], [Path("a.yaml")])
+        manifests.only_server([], [Path("a.yaml")])

@@ -14,14 +14,16 @@ from pathlib import Path
 from vllm_chart import values_file
 from vllm_chart.command import main
 from vllm_chart.errors import InputError, UserError
-from vllm_chart.migrate import comparison
-from vllm_chart.migrate.convert import HEADS, Migration, migrate, only_server, read_objects
+from vllm_chart.migrate.convert import migrate
+from vllm_chart.migrate.manifests import only_server, read_objects
+from vllm_chart.migrate.part import HEADS, Migration
+from vllm_chart.migrate.report import Row, table
 
 
-def report(migration: Migration, rows: list[comparison.Row], problems: list[str]) -> Iterator[str]:
+def report(migration: Migration, rows: list[Row], problems: list[str]) -> Iterator[str]:
     """The lines that the command prints."""
     if rows:
-        yield comparison.table(rows)
+        yield table(rows)
     for head, title in HEADS.items():
         if notes := migration.notes[head]:
             yield f"\n{title}"

@@ -1,49 +1,24 @@
-"""Compares what two sets of manifests say of one vLLM server: arguments, resources, exposure, scaling."""
+"""The report of a migration: the server's arguments, resources, exposure and scaling before and after."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vllm_chart.chart import app_version
-from vllm_chart.migrate import vllm_command
-from vllm_chart.migrate.vllm_command import Start
-
-Body = Mapping[str, Any]
-
-#: Kinds that keep servers running.
-WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
-
-#: Environment variables whose value is a secret, as the chart's check literalSecrets has them.
-SECRET_NAME = re.compile(r"(^|_)(TOKEN|PASSWORD|SECRET|API_KEY|ACCESS_KEY)$")
-
-
-@dataclass(frozen=True)
-class Server:
-    """A workload, its container that runs vLLM, and what that container's command says."""
-
-    workload: Body
-    container: Body
-    start: Start
-
-    @property
-    def name(self) -> str:
-        """The workload's name."""
-        return str(self.workload["metadata"]["name"])
-
-    @property
-    def pod(self) -> Body:
-        """The spec of the pods."""
-        spec: Body = self.workload["spec"]["template"]["spec"]
-        return spec
-
-    @property
-    def labels(self) -> Mapping[str, str]:
-        """The labels of the pods."""
-        return dict(self.workload["spec"]["template"].get("metadata", {}).get("labels") or {})
+from vllm_chart.migrate.manifests import (
+    Body,
+    Server,
+    autoscalers,
+    container_port,
+    ingress_class,
+    ingresses,
+    metric_text,
+    quantity,
+    services,
+)
+from vllm_chart.migrate.part import SECRET_NAME
 
 
 @dataclass(frozen=True)
@@ -59,44 +34,6 @@ class Row:
     def open(self) -> bool:
         """Whether both differ and nothing says why."""
         return self.before != self.after and not self.why
-
-
-def servers(objects: Iterable[Body]) -> list[Server]:
-    """Every workload with a container that runs vLLM."""
-    found = []
-    for body in objects:
-        if body.get("kind") not in WORKLOADS:
-            continue
-        for container in body["spec"]["template"]["spec"].get("containers", []):
-            start = vllm_command.read(container, app_version())
-            if start is not None:
-                found.append(Server(body, container, start))
-                break
-    return found
-
-
-def services(objects: Iterable[Body], server: Server) -> list[Body]:
-    """The Services that pick the server's pods."""
-    return [
-        body
-        for body in objects
-        if body.get("kind") == "Service"
-        and body["spec"].get("selector")
-        and body["spec"]["selector"].items() <= server.labels.items()
-    ]
-
-
-def backends(ingress: Body, names: set[str]) -> Iterator[tuple[str, str]]:
-    """Host and path of each rule of an Ingress that leads to a Service of these names."""
-    for rule in ingress["spec"].get("rules") or []:
-        for path in rule.get("http", {}).get("paths", []):
-            backend = path.get("backend", {})
-            service = backend.get("service", {}).get("name") or backend.get("serviceName")
-            if service in names:
-                yield rule.get("host", ""), path.get("path", "/")
-    default = ingress["spec"].get("defaultBackend", {}).get("service", {}).get("name")
-    if default in names:
-        yield "", "/"
 
 
 def facts(objects: Sequence[Body], server: Server) -> dict[str, str]:
@@ -121,7 +58,7 @@ def _command(server: Server) -> Iterator[tuple[str, str]]:
 def _container(server: Server) -> Iterator[tuple[str, str]]:
     for part, amounts in sorted((server.container.get("resources") or {}).items()):
         for name, amount in sorted((amounts or {}).items() if isinstance(amounts, Mapping) else []):
-            yield f"{part}.{name}", _amount(amount)
+            yield f"{part}.{name}", quantity(amount)
     given = {item["name"]: item for item in server.container.get("env", [])}
     for name, item in given.items():
         yield f"env {name}", _variable(name, item)
@@ -143,7 +80,7 @@ def _variable(name: str, item: Body) -> str:
 
 def _pods(objects: Sequence[Body], server: Server) -> Iterator[tuple[str, str]]:
     spec = server.workload["spec"]
-    scalers = [body for body in objects if _targets(body, server.name)]
+    scalers = autoscalers(objects, server)
     if not scalers:
         yield "replicas", str(spec.get("replicas", 1))
     for body in scalers:
@@ -156,23 +93,6 @@ def _pods(objects: Sequence[Body], server: Server) -> Iterator[tuple[str, str]]:
             yield "autoscaling metric", metric_text(metric)
 
 
-def metric_text(metric: Body) -> str:
-    """Return a metric of an HPA in a few words."""
-    kind = metric.get("type", "")
-    part = metric.get(kind[:1].lower() + kind[1:], {})
-    name = part.get("metric", {}).get("name") or part.get("metricName") or part.get("name", "")
-    target = part.get("target", {})
-    amounts = [target.get(key) for key in ("averageValue", "averageUtilization", "value") if key in target]
-    amounts += [part[key] for key in part if key.startswith("target") and key != "target"]
-    return f"{kind} {name} {_amount(amounts[0]) if amounts else ''}".strip()
-
-
-def _targets(body: Body, name: str) -> bool:
-    return body.get("kind") in ("HorizontalPodAutoscaler", "ScaledObject") and (
-        body["spec"].get("scaleTargetRef", {}).get("name") == name
-    )
-
-
 def _exposure(objects: Sequence[Body], server: Server) -> Iterator[tuple[str, str]]:
     found = services(objects, server)
     for service in found[:1]:
@@ -183,30 +103,13 @@ def _exposure(objects: Sequence[Body], server: Server) -> Iterator[tuple[str, st
         yield "Service target", container_port(port.get("targetPort", port.get("port")), server)
         if "nodePort" in port:
             yield "Service node port", str(port["nodePort"])
-    names = {service["metadata"]["name"] for service in found}
-    for ingress in objects:
-        if ingress.get("kind") != "Ingress" or not (routes := list(backends(ingress, names))):
-            continue
+    for ingress, routes in ingresses(objects, server):
         yield "Ingress class", ingress_class(ingress)
         for host in dict.fromkeys(host for host, _ in routes):
             yield f"Ingress {host or 'any host'}", ", ".join(path for name, path in routes if name == host)
         for entry in ingress["spec"].get("tls") or []:
             for host in entry.get("hosts") or [""]:
                 yield f"TLS {host or 'any host'}", str(entry.get("secretName", ""))
-
-
-def container_port(target: object, server: Server) -> str:
-    """Return the number of a port that may be given by its name."""
-    for port in server.container.get("ports", []):
-        if target == port.get("name"):
-            return str(port["containerPort"])
-    return str(target)
-
-
-def ingress_class(ingress: Body) -> str:
-    """Return the class of an Ingress, which older ones name in an annotation."""
-    annotations = ingress["metadata"].get("annotations") or {}
-    return str(ingress["spec"].get("ingressClassName") or annotations.get("kubernetes.io/ingress.class", ""))
 
 
 def rows(before: Mapping[str, str], after: Mapping[str, str], explained: Mapping[str, str]) -> list[Row]:
@@ -248,9 +151,3 @@ def _text(value: Any) -> str:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return " ".join(value)
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-
-
-def _amount(amount: Any) -> str:
-    """Return an amount as Kubernetes writes it, so that 4, "4" and 4000m are alike."""
-    text = str(amount)
-    return str(int(text[:-1]) // 1000) if re.fullmatch(r"\d+000m", text) else text.removesuffix(".0")
