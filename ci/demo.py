@@ -8,12 +8,12 @@ import time
 from ci import cluster, images, load_images, tools
 from ci.chat import stream_answer
 from ci.common import ROOT, VERSIONS
-from ci.helm_release import NODE_PORT_VALUES, Release, base_url
+from ci.helm_release import NODE_PORT_VALUES, HelmRelease, base_url
 from vllm_chart.command import main
 from vllm_chart.errors import UserError
 from vllm_chart.progress import clock, console, say, step
 
-RELEASE = Release("vllm", "vllm-demo")
+RELEASE = HelmRelease("vllm", "vllm-demo")
 MODEL: str = VERSIONS["model"]["name"]
 _QUESTION = "What is the capital of France?"
 

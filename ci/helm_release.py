@@ -31,7 +31,7 @@ _DEADLINE_SECONDS = 600
 
 
 @dataclass(frozen=True)
-class Release:
+class HelmRelease:
     """A release of the chart on the project's cluster."""
 
     name: str
@@ -51,7 +51,7 @@ class Release:
 
     @contextmanager
     def forward(self, target: str, port: int) -> Iterator[str]:
-        """`127.0.0.1:PORT` of a port of one pod, as long as that pod lives.
+        """`127.0.0.1:PORT` of a port of one pod, as long as that pod group_pods.
 
         Args:
             target: a pod, or what has pods, such as `service/vllm`, of which one is taken.

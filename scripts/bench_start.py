@@ -12,7 +12,7 @@ import yaml
 
 from ci import cluster, images, load_images
 from ci.common import ROOT
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from ci.offline import archive, model_image, vllm_image
 from vllm_chart.cache import CACHE
 from vllm_chart.command import main
@@ -21,7 +21,7 @@ from vllm_chart.process import run
 from vllm_chart.progress import say, step
 
 _PAIRS = 3
-_RELEASE = Release("vllm", "vllm-bench")
+_RELEASE = HelmRelease("vllm", "vllm-bench")
 _CONTAINER = "vllm-chart-bench"
 _DEADLINE_SECONDS = 300
 

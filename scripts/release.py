@@ -83,7 +83,7 @@ def changes(text: str) -> list[dict[str, str]]:
     return found
 
 
-def led(text: str, repository: str, version: str) -> str:
+def absolutize_links(text: str, repository: str, version: str) -> str:
     """Return a text of this repository for readers elsewhere: links to its files lead there, or are words alone."""
     there = rf"[\1]({repository}/blob/v{version}/\2)" if repository else r"\1"
     return re.sub(r"\[([^\]\n]*)\]\((?![a-z]+:)([^)\n]*)\)", there, text)
@@ -128,7 +128,7 @@ def package(chart: Path, changelog: str, target: Path, *, repository: str = "", 
         UserError: where changelog and version don't agree, or the package is not what it must be.
     """
     version = str(from_yaml((chart / "Chart.yaml").read_text(encoding="utf-8"))["version"])
-    text = led(section(changelog, version), repository, version)
+    text = absolutize_links(section(changelog, version), repository, version)
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     copy = shutil.copytree(chart, target / "chart" / chart.name)

@@ -11,7 +11,7 @@ from scripts.last_release import LastRelease
 from scripts.value_sets import ValueSet, value_sets
 from vllm_chart.render import helm
 from vllm_chart.render.findings import Finding, report
-from vllm_chart.render.helm import Rendered
+from vllm_chart.render.helm import Render
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -27,7 +27,7 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture(scope="session")
-def rendered(value_set: ValueSet) -> Rendered:
+def rendered(value_set: ValueSet) -> Render:
     """The value set's render."""
     return helm.render(value_set.path)
 
@@ -41,13 +41,13 @@ def last_release() -> LastRelease:
     return found
 
 
-def _clean(findings: Sequence[Finding], rendered: Rendered) -> None:
+def _clean(findings: Sequence[Finding], rendered: Render) -> None:
     if findings:
         # without the code around it, as the report says all
         pytest.fail(report(findings, rendered.command), pytrace=False)
 
 
 @pytest.fixture(scope="session")
-def clean() -> Callable[[Sequence[Finding], Rendered], None]:
+def clean() -> Callable[[Sequence[Finding], Render], None]:
     """A check that there are no findings; it fails with all of them and the command that shows them."""
     return _clean

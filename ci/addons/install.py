@@ -11,7 +11,7 @@ import yaml
 
 from ci import cluster, crds, images, load_images
 from ci.common import ROOT
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from ci.offline import addon_images
 from ci.offline.addon_images import AddonImage
 from ci.prometheus import Prometheus
@@ -20,7 +20,7 @@ from vllm_chart.command import main
 from vllm_chart.errors import UserError
 from vllm_chart.progress import step
 
-MONITORING = Release("prometheus", "monitoring")
+MONITORING = HelmRelease("prometheus", "monitoring")
 _PATIENCE = "--timeout=180s"
 _KUBE_STATE = "kube-state.monitoring:8080"
 
@@ -95,7 +95,7 @@ def contour() -> Iterator[None]:
 
 
 @contextmanager
-def prometheus(releases: Sequence[Release], jobs: Sequence[dict[str, Any]] = ()) -> Iterator[Prometheus]:
+def prometheus(releases: Sequence[HelmRelease], jobs: Sequence[dict[str, Any]] = ()) -> Iterator[Prometheus]:
     """A Prometheus and ci/addons/kube_state.py in namespace `monitoring`, as long as the block takes.
 
     Args:
@@ -141,7 +141,7 @@ def discovered_by_http(job: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def prometheus_adapter(release: Release) -> Iterator[None]:
+def prometheus_adapter(release: HelmRelease) -> Iterator[None]:
     """prometheus-adapter beside `prometheus`, as long as the block takes, with the rules that a release brings."""
     configuration = _file(release, "adapter-config")
     served, other = "custom", "external"
@@ -174,7 +174,7 @@ def _await_api(kind: str) -> None:
     cluster.kubectl("wait", f"apiservice/v1beta1.{kind}.metrics.k8s.io", "--for=condition=Available", _PATIENCE)
 
 
-def _file(release: Release, part: str) -> str:
+def _file(release: HelmRelease, part: str) -> str:
     """The only file in one of a release's ConfigMaps."""
     name = f"configmap/{release.name}-{part}"
     (text,) = json.loads(release.kubectl("get", name, "--output=json"))["data"].values()

@@ -29,9 +29,9 @@ from scripts.mutation.mutants import Mutant, mutants
 from scripts.value_sets import ValueSet, value_sets
 from vllm_chart.cache import CACHE
 from vllm_chart.chart import CHART
-from vllm_chart.invariants.registry import CHECKS, Subject
+from vllm_chart.invariants.registry import INVARIANTS, Subject
 from vllm_chart.render import go_yaml, helm
-from vllm_chart.render.helm import Rendered
+from vllm_chart.render.helm import Render
 from vllm_chart.render.objects import Objects
 
 #: Seen by nobody; seen by Helm, by an invariant, by a test; no template any more.
@@ -131,7 +131,7 @@ class Renderer:
         return cls(Path(program)) if program else None
 
     def run(self, arguments: Sequence[str], stdin: str = "") -> str:
-        """Do what helm.run does."""
+        """Do what helm.call does."""
         to, answers = self._process.stdin, self._process.stdout
         assert to
         assert answers
@@ -157,11 +157,11 @@ class Calls:
         self._reach = reach
         self.numbers = {branch: number for number, branch in enumerate(reach.branches)}
         self._render = helm._render
-        self._original = helm.digest(CHART)
+        self._original = helm.chart_hash(CHART)
         self.of_item: list[str] = []
         self.known: dict[str, list[int] | None] = {}
 
-    def note(self, arguments: Steps, stdin: str, name: str) -> Rendered:
+    def note(self, arguments: Steps, stdin: str, name: str) -> Render:
         """Render as helm.render does, and note what that reaches."""
         call = self._call(arguments, stdin, name)
         self.of_item.append(call)
@@ -187,13 +187,13 @@ class Calls:
         words = (name[: -len(self._original)], stdin, "" if arguments[2] == str(CHART) else "another chart")
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:16]
 
-    def mutated(self, branch: Branch | None) -> Callable[[Steps, str, str], Rendered]:
+    def mutated(self, branch: Branch | None) -> Callable[[Steps, str, str], Render]:
         """Return a function that renders a mutant in a branch, in place of helm.render's own."""
-        made: dict[tuple[Steps, str, str], Rendered | helm.HelmError] = {}
+        made: dict[tuple[Steps, str, str], Render | helm.HelmError] = {}
         cache = os.environ.pop("VLLM_CHART_RENDERS")
-        ask = renderer.run if (renderer := Renderer.named()) else helm.run
+        ask = renderer.run if (renderer := Renderer.named()) else helm.call
 
-        def render(arguments: Steps, stdin: str, name: str) -> Rendered:
+        def render(arguments: Steps, stdin: str, name: str) -> Render:
             call = self._call(arguments, stdin, name)
             reached = self.known.get(call)
             if arguments[:3] == ("template", "test", str(CHART)) and reached is not None:
@@ -204,7 +204,7 @@ class Calls:
             if (arguments, stdin, name) not in made:
                 try:
                     text = ask(arguments, stdin)
-                    made[arguments, stdin, name] = Rendered(text, Objects.parse(text), helm._shown(arguments, stdin))
+                    made[arguments, stdin, name] = Render(text, Objects.parse(text), helm._shown(arguments, stdin))
                 except helm.HelmError as error:
                     made[arguments, stdin, name] = error
             outcome = made[arguments, stdin, name]
@@ -325,7 +325,7 @@ class Trials:
             subject = Subject(item.values(), (item.path,))
             try:
                 if subject.render().text != self._texts[item] and any(
-                    check.findings(subject) for check in CHECKS.values()
+                    check.findings(subject) for check in INVARIANTS.values()
                 ):
                     return INVARIANT
             except helm.HelmError as error:

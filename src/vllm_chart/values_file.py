@@ -12,7 +12,7 @@ import yaml
 
 from vllm_chart.chart import CHART
 from vllm_chart.errors import InputError
-from vllm_chart.invariants.registry import CHECKS, Subject
+from vllm_chart.invariants.registry import INVARIANTS, Subject
 from vllm_chart.render import go_yaml, helm
 from vllm_chart.render.objects import Objects
 
@@ -91,12 +91,12 @@ def problems(values: Values) -> tuple[Objects | None, list[str]]:
     try:
         objects = subject.objects()
     except helm.HelmError as error:
-        return None, refusals(error)
-    found = [str(finding) for check in CHECKS.values() for finding in check.findings(subject)]
+        return None, helm_messages(error)
+    found = [str(finding) for check in INVARIANTS.values() for finding in check.findings(subject)]
     return objects, list(dict.fromkeys(found))
 
 
-def refusals(error: helm.HelmError) -> list[str]:
+def helm_messages(error: helm.HelmError) -> list[str]:
     """Return the sentences in which Helm refuses values, without what stands around them."""
     lines = [line.strip().lstrip("- ") for line in error.text.splitlines()]
     wanted = [line for line in lines if "[check " in line or line.startswith(("at '", "engine.", "(root)"))]

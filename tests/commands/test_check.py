@@ -11,8 +11,8 @@ import pytest
 
 from vllm_chart.chart import CHART
 from vllm_chart.check import checker, command
-from vllm_chart.check.helm_errors import Refusal, refusals
-from vllm_chart.invariants.registry import CHECKS, Subject
+from vllm_chart.check.helm_errors import HelmProblem, parse_helm_errors
+from vllm_chart.invariants.registry import INVARIANTS, Subject
 from vllm_chart.render import helm
 from vllm_chart.render.findings import Finding
 
@@ -293,7 +293,7 @@ def test_an_object_that_a_check_breaks_on_is_told_and_the_others_are_looked_at(
     def broken(subject: Subject) -> list[Finding]:
         return [Finding(item, (), item.body["spec"]["gone"]) for item in subject.objects().of("NetworkPolicy")]
 
-    monkeypatch.setitem(CHECKS, "names", replace(CHECKS["names"], findings=broken))
+    monkeypatch.setitem(INVARIANTS, "names", replace(INVARIANTS["names"], findings=broken))
     values.write_text(f"extraObjects:{OWN}".replace("\n", "\n  "), encoding="utf-8")
     code, output = told(capsys, "-f", str(values))
     assert output.startswith("✗ 1 thing is wrong")
@@ -411,56 +411,56 @@ PAIRS = [
     (
         "- at '/model': additional properties 'urri' not allowed",
         "- model: Additional property urri is not allowed",
-        Refusal("model.urri", "there is no such key", "leave it out, or look for its name in the chart's README"),
+        HelmProblem("model.urri", "there is no such key", "leave it out, or look for its name in the chart's README"),
     ),
     (
         "- at '/replicas': got string, want integer",
         "- replicas: Invalid type. Expected: integer, given: string",
-        Refusal("replicas", "is a string, not an integer", "write an integer"),
+        HelmProblem("replicas", "is a string, not an integer", "write an integer"),
     ),
     (
         "- at '/engine/args/a': got array, want null or integer or string",
         "- engine.args.a: Invalid type. Expected: [integer,string,null], given: array",
-        Refusal("engine.args.a", "is an array, not an integer or a string", "write an integer or a string"),
+        HelmProblem("engine.args.a", "is an array, not an integer or a string", "write an integer or a string"),
     ),
     (
         "- at '/a': value must be one of 'x', 'y'",
         '- a: a must be one of the following: "x", "y"',
-        Refusal("a", "is none of the values that there are", "write one of x, y"),
+        HelmProblem("a", "is none of the values that there are", "write one of x, y"),
     ),
     (
         "- at '/a': missing property 'uri'",
         "- a: uri is required",
-        Refusal("a.uri", "is missing", "write a.uri"),
+        HelmProblem("a.uri", "is missing", "write a.uri"),
     ),
     (
         "- at '/service/port': maximum: got 9.9999999\u00d710\u2070\u2077, want 65,535",
         "- service.port: Must be less than or equal to 65535",
-        Refusal("service.port", "is too large", "write 65535 at most"),
+        HelmProblem("service.port", "is too large", "write 65535 at most"),
     ),
     (
         "- at '/a': minimum: got 0, want 1",
         "- a: Must be greater than or equal to 1",
-        Refusal("a", "is too small", "write 1 at least"),
+        HelmProblem("a", "is too small", "write 1 at least"),
     ),
     (
         "- at '/model/uri': minLength: got 0, want 1",
         "- model.uri: String length must be greater than or equal to 1",
-        Refusal("model.uri", "is empty", "write a text"),
+        HelmProblem("model.uri", "is empty", "write a text"),
     ),
     (
         "- at '/image/digest': 'abc' does not match pattern '(write sha256: and 64 hex digits)^|^(x)?$'",
         "- image.digest: Does not match pattern '(write sha256: and 64 hex digits)^|^(x)?$'",
-        Refusal("image.digest", "is not taken as it is here", "write sha256: and 64 hex digits"),
+        HelmProblem("image.digest", "is not taken as it is here", "write sha256: and 64 hex digits"),
     ),
     (
         "- at '/engine/args/port': value must be '(set by the chart: set server.port)'",
         '- engine.args.port: engine.args.port does not match: "(set by the chart: set server.port)"',
-        Refusal("engine.args.port", "set by the chart", "set server.port"),
+        HelmProblem("engine.args.port", "set by the chart", "set server.port"),
     ),
 ]
 
 
-@pytest.mark.parametrize(("four", "three", "refusal"), PAIRS, ids=[pair[2].place for pair in PAIRS])
-def test_both_helms_are_understood_alike(four: str, three: str, refusal: Refusal) -> None:
-    assert refusals(f"vllm:\n{four}\n") == refusals(f"vllm:\n{three}\n") == [refusal]
+@pytest.mark.parametrize(("four", "three", "problem"), PAIRS, ids=[pair[2].place for pair in PAIRS])
+def test_both_helms_are_understood_alike(four: str, three: str, problem: HelmProblem) -> None:
+    assert parse_helm_errors(f"vllm:\n{four}\n") == parse_helm_errors(f"vllm:\n{three}\n") == [problem]

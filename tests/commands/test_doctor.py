@@ -13,8 +13,8 @@ import pytest
 from vllm_chart.command import main
 from vllm_chart.doctor import command as doctor
 from vllm_chart.doctor import reasons, rules
-from vllm_chart.doctor.rules import Finding, diagnose
-from vllm_chart.doctor.snapshot import Object, Seen
+from vllm_chart.doctor.rules import Diagnosis, diagnose
+from vllm_chart.doctor.snapshot import Object, Snapshot
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LABELS = {"app.kubernetes.io/name": "vllm", "app.kubernetes.io/instance": "llama"}
@@ -92,57 +92,57 @@ def event(of: Object, reason: str, message: str, seconds: float = 10) -> Object:
     return {"kind": "Event", "metadata": head, **whole}
 
 
-def seen(*objects: Object, **more: Any) -> Seen:
-    return Seen(release="llama", namespace="llm", now=NOW, objects=objects, **more)
+def snapshot(*objects: Object, **more: Any) -> Snapshot:
+    return Snapshot(release="llama", namespace="llm", now=NOW, objects=objects, **more)
 
 
-def only(found: Seen) -> Finding:
-    findings = diagnose(found)
-    assert len(findings) == 1, findings
-    return findings[0]
+def only(found: Snapshot) -> Diagnosis:
+    diagnoses = diagnose(found)
+    assert len(diagnoses) == 1, diagnoses
+    return diagnoses[0]
 
 
-def crashed(words: str = "", **ended: Any) -> Seen:
+def crashed(words: str = "", **ended: Any) -> Snapshot:
     last = {"exitCode": 1, "reason": "Error", "startedAt": ago(90), "finishedAt": ago(30), "message": words} | ended
     waiting = {"reason": "CrashLoopBackOff", "message": "back-off 40s restarting failed container"}
     status = server_status(
         ready=False, started=False, restartCount=3, state={"waiting": waiting}, lastState={"terminated": last}
     )
-    return seen(deployment(), pod(status))
+    return snapshot(deployment(), pod(status))
 
 
 # -- Nothing wrong -----------------------------------------------------------------------------------------------------
 
 
 def test_a_release_that_serves_has_no_finding_and_says_what_it_serves() -> None:
-    healthy = seen(deployment(ready=1), pod(), helm="deployed")
+    healthy = snapshot(deployment(ready=1), pod(), helm="deployed")
     lines = list(doctor.tell(healthy, diagnose(healthy), []))
     assert lines[-1] == "Nothing is wrong."
     assert f"deployment/llama serves llama: 1 of 1 ready, 0 restarts, {IMAGE}" in lines[1]
 
 
 def test_a_server_that_loads_within_its_budget_is_no_finding_but_told() -> None:
-    loading = seen(deployment(), pod(server_status(ready=False, started=False)))
+    loading = snapshot(deployment(), pod(server_status(ready=False, started=False)))
     assert diagnose(loading) == []
     assert rules.notes(loading) == ["pod/llama-1 has been loading for 300 s of 1800 s (startup.timeoutSeconds)."]
 
 
 def test_a_pod_that_stops_within_its_grace_period_is_no_finding_but_told() -> None:
-    stopping = seen(deployment(ready=1), pod(deletionTimestamp=ago(-40)))
+    stopping = snapshot(deployment(ready=1), pod(deletionTimestamp=ago(-40)))
     assert diagnose(stopping) == []
     assert rules.notes(stopping) == ["pod/llama-1 stops; its requests have 40 s left."]
 
 
 def test_a_restart_of_long_ago_is_counted_but_no_finding() -> None:
     last = {"terminated": {"exitCode": 1, "startedAt": ago(9000), "finishedAt": ago(7200)}}
-    recovered = seen(deployment(ready=1), pod(server_status(restartCount=1, lastState=last)))
+    recovered = snapshot(deployment(ready=1), pod(server_status(restartCount=1, lastState=last)))
     assert diagnose(recovered) == []
     assert "1 restarts" in rules.summary(recovered)[0]
 
 
 def test_a_pod_of_helm_test_that_failed_is_no_server() -> None:
     test_pod = thing("Pod", "llama-test", {"containers": [{"name": "test"}]}, {"phase": "Failed"}, labels=LABELS)
-    assert diagnose(seen(deployment(ready=1), pod(), test_pod)) == []
+    assert diagnose(snapshot(deployment(ready=1), pod(), test_pod)) == []
 
 
 # -- A node ------------------------------------------------------------------------------------------------------------
@@ -153,14 +153,16 @@ PLANE = [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"
 
 
 def test_gpus_that_no_node_offers_want_a_device_plugin() -> None:
-    found = only(seen(deployment(GPU), pending(MESSAGE, GPU), node("w1"), node("w2"), node("plane", taints=PLANE)))
+    found = only(snapshot(deployment(GPU), pending(MESSAGE, GPU), node("w1"), node("w2"), node("plane", taints=PLANE)))
     assert found.problem == "No node takes the pod: w1, w2: nvidia.com/gpu wanted 2, there 0"
     assert "no node offers nvidia.com/gpu: install its device plugin" in found.remedy
     assert found.look == "kubectl -n llm describe pod llama-1"
 
 
 def test_gpus_that_no_node_has_so_many_of_want_less_parallelism_or_a_larger_node() -> None:
-    found = only(seen(deployment(GPU), pending(MESSAGE, GPU), node("w1", offers={"nvidia.com/gpu": "1"}), node("w2")))
+    found = only(
+        snapshot(deployment(GPU), pending(MESSAGE, GPU), node("w1", offers={"nvidia.com/gpu": "1"}), node("w2"))
+    )
     assert (
         found.problem
         == "No node takes the pod: w1: nvidia.com/gpu wanted 2, there 1; w2: nvidia.com/gpu wanted 2, there 0"
@@ -172,7 +174,9 @@ def test_gpus_that_no_node_has_so_many_of_want_less_parallelism_or_a_larger_node
 def test_gpus_that_are_taken_say_how_many_are_free() -> None:
     other = thing("Pod", "other", GPU | {"nodeName": "w1"}, {"phase": "Running"})
     found = only(
-        seen(deployment(GPU), pending(MESSAGE, GPU), node("w1", offers={"nvidia.com/gpu": "2"}), neighbours=(other,)),
+        snapshot(
+            deployment(GPU), pending(MESSAGE, GPU), node("w1", offers={"nvidia.com/gpu": "2"}), neighbours=(other,)
+        ),
     )
     assert found.problem == "No node takes the pod: w1: nvidia.com/gpu wanted 2, 0 of 2 free"
     assert "free some nvidia.com/gpu" in found.remedy
@@ -186,14 +190,14 @@ def test_gpus_that_are_taken_say_how_many_are_free() -> None:
     ],
 )
 def test_too_little_memory_or_cpu_names_the_request(offers: dict[str, str], problem: str, remedy: str) -> None:
-    found = only(seen(deployment(), pending("0/1 nodes are available: 1 Insufficient …"), node(offers=offers)))
+    found = only(snapshot(deployment(), pending("0/1 nodes are available: 1 Insufficient …"), node(offers=offers)))
     assert problem in found.problem
     assert remedy in found.remedy
 
 
 def test_a_node_selector_that_no_node_has_names_label_and_what_nodes_have() -> None:
     spec = pod_spec(nodeSelector={"gpu": "h100"})
-    found = only(seen(deployment(spec), pending("didn't match", spec), node("w1", {"gpu": "a100"}), node("w2")))
+    found = only(snapshot(deployment(spec), pending("didn't match", spec), node("w1", {"gpu": "a100"}), node("w2")))
     assert found.problem == "No node takes the pod: w1: gpu=a100 and not h100; w2: no label gpu"
     assert "correct nodeSelector, or label a node: kubectl label node NODE gpu=h100" in found.remedy
 
@@ -202,13 +206,13 @@ def test_an_affinity_that_no_node_has_is_named() -> None:
     term = {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a", "b"]}]}
     required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
     spec = pod_spec(affinity={"nodeAffinity": required})
-    found = only(seen(deployment(spec), pending("didn't match", spec), node("w1", {"zone": "c"})))
+    found = only(snapshot(deployment(spec), pending("didn't match", spec), node("w1", {"zone": "c"})))
     assert found.problem == "No node takes the pod: w1: no match for affinity.nodeAffinity"
 
 
 def test_a_taint_gives_the_toleration_to_write() -> None:
     taint = [{"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}]
-    found = only(seen(deployment(), pending("untolerated taint"), node("w1", taints=taint)))
+    found = only(snapshot(deployment(), pending("untolerated taint"), node("w1", taints=taint)))
     assert found.problem == "No node takes the pod: w1: taint nvidia.com/gpu=present:NoSchedule"
     assert "add to tolerations {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}" in found.remedy
 
@@ -219,7 +223,7 @@ def test_of_nodes_with_several_obstacles_the_remedy_is_for_the_nearest() -> None
         node("gpus", taints=taint, offers={"nvidia.com/gpu": "2"}),
         node("plain", taints=taint, offers={"memory": "1Gi"}),
     )
-    found = only(seen(deployment(GPU), pending(MESSAGE, GPU), gpus, plain))
+    found = only(snapshot(deployment(GPU), pending(MESSAGE, GPU), gpus, plain))
     assert found.remedy == "add to tolerations {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}"
 
 
@@ -227,14 +231,14 @@ def test_a_tolerated_taint_is_no_obstacle_and_the_schedulers_words_count() -> No
     taint = [{"key": "nvidia.com/gpu", "effect": "NoSchedule"}]
     spec = pod_spec(tolerations=[{"key": "nvidia.com/gpu", "operator": "Exists"}])
     message = "0/1 nodes are available: 1 node(s) didn't match pod topology spread constraints."
-    found = only(seen(deployment(spec), pending(message, spec), node("w1", taints=taint)))
+    found = only(snapshot(deployment(spec), pending(message, spec), node("w1", taints=taint)))
     assert found.problem == "No node keeps topologySpreadConstraints"
 
 
 def test_a_cordoned_node_is_named() -> None:
     cordoned = node("w1", taints=[{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}])
     cordoned["spec"]["unschedulable"] = True
-    found = only(seen(deployment(), pending("1 node(s) were unschedulable"), cordoned))
+    found = only(snapshot(deployment(), pending("1 node(s) were unschedulable"), cordoned))
     assert found.problem == "No node takes the pod: w1: cordoned"
     assert "kubectl uncordon" in found.remedy
 
@@ -293,7 +297,7 @@ def test_a_cordoned_node_is_named() -> None:
 def test_a_pod_that_is_not_let_in_says_by_whom_and_why(message: str, problem: str, remedy: str) -> None:
     failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}
     replicas = thing("ReplicaSet", "llama-7d", {"replicas": 1}, {"conditions": [failure]}, labels=LABELS)
-    found = only(seen(deployment(), replicas))
+    found = only(snapshot(deployment(), replicas))
     assert problem in found.problem
     assert remedy in found.remedy
 
@@ -313,8 +317,8 @@ def storage_class(name: str, *, default: bool = False, mode: str = "WaitForFirst
     return thing("StorageClass", name, annotations=marks) | {"volumeBindingMode": mode}
 
 
-def unbound(*objects: Object) -> Seen:
-    return seen(
+def unbound(*objects: Object) -> Snapshot:
+    return snapshot(
         deployment(WITH_CLAIM), pending("pod has unbound immediate PersistentVolumeClaims", WITH_CLAIM), *objects
     )
 
@@ -349,7 +353,7 @@ def test_a_claim_with_an_access_mode_that_its_class_cannot_give() -> None:
 
 def test_a_claim_that_waits_for_its_pod_is_not_the_cause() -> None:
     gpus = pod_spec(volumes=WITH_CLAIM["volumes"]) | {"containers": GPU["containers"]}
-    found = only(seen(deployment(gpus), pending(MESSAGE, gpus), claim("fast"), storage_class("fast"), node("w1")))
+    found = only(snapshot(deployment(gpus), pending(MESSAGE, gpus), claim("fast"), storage_class("fast"), node("w1")))
     assert "nvidia.com/gpu" in found.problem
 
 
@@ -358,11 +362,11 @@ WITH_TOKEN = pod_spec(
 )
 
 
-def config_error(message: str, **secrets: frozenset[str] | None) -> Seen:
+def config_error(message: str, **secrets: frozenset[str] | None) -> Snapshot:
     status = server_status(
         ready=False, started=False, state={"waiting": {"reason": "CreateContainerConfigError", "message": message}}
     )
-    return seen(deployment(WITH_TOKEN), pod(status, WITH_TOKEN), secrets=secrets)
+    return snapshot(deployment(WITH_TOKEN), pod(status, WITH_TOKEN), secrets=secrets)
 
 
 def test_a_secret_that_is_not_there_names_the_value_and_how_to_make_it() -> None:
@@ -386,7 +390,7 @@ def test_a_missing_certificate_of_the_ingress_is_found() -> None:
     tls = {"ingressClassName": "nginx", "tls": [{"secretName": "llm-tls", "hosts": ["llm.example.com"]}]}
     ingress = thing("Ingress", "llama", tls, {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}})
     found = only(
-        seen(deployment(ready=1), pod(), ingress, thing("IngressClass", "nginx"), secrets={"llm-tls": None}),
+        snapshot(deployment(ready=1), pod(), ingress, thing("IngressClass", "nginx"), secrets={"llm-tls": None}),
     )
     assert found.problem == "Secret llm-tls isn't there"
     assert found.where == "ingress/llama"
@@ -397,7 +401,7 @@ def test_a_mounted_secret_that_lacks_a_key_is_found() -> None:
     status = server_status(ready=False, state={"waiting": {"reason": "ContainerCreating"}})
     waits = pod(status, spec)
     why = 'MountVolume.SetUp failed for volume "tls" : secret "cert" not found'
-    found = only(seen(deployment(spec), waits, event(waits, "FailedMount", why), secrets={"cert": None}))
+    found = only(snapshot(deployment(spec), waits, event(waits, "FailedMount", why), secrets={"cert": None}))
     assert found.problem == "Secret cert isn't there"
     assert "server.tls" in found.remedy
 
@@ -405,7 +409,7 @@ def test_a_mounted_secret_that_lacks_a_key_is_found() -> None:
 def test_a_volume_that_another_node_holds_says_which_access_mode_shares() -> None:
     waits = pod(server_status(ready=False, state={"waiting": {"reason": "ContainerCreating"}}))
     why = 'Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) llama-0'
-    found = only(seen(deployment(), waits, event(waits, "FailedAttachVolume", why)))
+    found = only(snapshot(deployment(), waits, event(waits, "FailedAttachVolume", why)))
     assert found.problem == "Another node still has the volume, which only one may mount"
     assert "ReadWriteMany" in found.remedy
 
@@ -413,9 +417,9 @@ def test_a_volume_that_another_node_holds_says_which_access_mode_shares() -> Non
 # -- Images ------------------------------------------------------------------------------------------------------------
 
 
-def no_image(message: str, reason: str = "ErrImagePull", spec: Object | None = None) -> Seen:
+def no_image(message: str, reason: str = "ErrImagePull", spec: Object | None = None) -> Snapshot:
     status = server_status(ready=False, started=False, state={"waiting": {"reason": reason, "message": message}})
-    return seen(deployment(spec), pod(status, spec), secrets={"registry": None})
+    return snapshot(deployment(spec), pod(status, spec), secrets={"registry": None})
 
 
 @pytest.mark.parametrize(
@@ -654,7 +658,7 @@ def test_an_init_container_without_cp_names_the_value(state: str) -> None:
     copy["state"] = {"waiting": {"reason": state, "message": message}}
     spec = pod_spec(initContainers=[{"name": "copy-model", "image": "x"}])
     waits = server_status(ready=False, started=False, state={"waiting": {"reason": "PodInitializing"}})
-    found = only(seen(deployment(spec), pod(waits, spec, also={"initContainerStatuses": [copy]})))
+    found = only(snapshot(deployment(spec), pod(waits, spec, also={"initContainerStatuses": [copy]})))
     assert "no cp, which model.copyFrom needs" in found.problem
 
 
@@ -667,14 +671,14 @@ def test_an_init_container_without_cp_names_the_value(state: str) -> None:
 )
 def test_a_server_that_stopped_being_ready_says_what_its_probe_sees(message: str, problem: str) -> None:
     sick = pod(server_status(ready=False))
-    found = only(seen(deployment(), sick, event(sick, "Unhealthy", f"Readiness probe failed: {message}")))
+    found = only(snapshot(deployment(), sick, event(sick, "Unhealthy", f"Readiness probe failed: {message}")))
     assert problem in found.problem
 
 
 def test_a_pod_beyond_its_grace_period_on_a_dead_node_says_so() -> None:
     dead = node("w1")
     dead["status"]["conditions"] = [{"type": "Ready", "status": "Unknown"}]
-    found = only(seen(deployment(ready=1), pod(deletionTimestamp=ago(100)), dead))
+    found = only(snapshot(deployment(ready=1), pod(deletionTimestamp=ago(100)), dead))
     assert found.problem == "The pod should have been gone 100 s ago, its grace period is over"
     assert "node w1 doesn't answer" in found.remedy
 
@@ -683,7 +687,7 @@ def test_an_evicted_pod_says_what_its_node_lacked() -> None:
     gone = pod(
         also={"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: ephemeral-storage."}
     )
-    found = only(seen(deployment(ready=1), gone))
+    found = only(snapshot(deployment(ready=1), gone))
     assert "Evicted" in found.problem
     assert "cache.model.type" in found.remedy
 
@@ -695,7 +699,7 @@ LATE = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineEx
 
 def test_a_late_rollout_without_another_cause_is_told() -> None:
     loading = pod(server_status(ready=False, started=False))
-    found = only(seen(deployment(conditions=LATE), loading))
+    found = only(snapshot(deployment(conditions=LATE), loading))
     assert found.problem == "The rollout isn't done after 2550 s, its deadline"
     assert "helm -n llm rollback llama" in found.remedy
 
@@ -707,19 +711,19 @@ def test_a_late_rollout_is_left_out_where_its_cause_is_found() -> None:
 
 
 def test_a_paused_rollout_says_how_to_go_on() -> None:
-    assert "rollout resume deployment/llama" in only(seen(deployment(ready=1, paused=True), pod())).remedy
+    assert "rollout resume deployment/llama" in only(snapshot(deployment(ready=1, paused=True), pod())).remedy
 
 
 def test_a_service_that_selects_no_pod_is_told() -> None:
     service = thing("Service", "llama", {"selector": {"app": "other"}})
-    assert only(seen(deployment(ready=1), pod(), service)).problem == "The Service selects none of the ready pods"
+    assert only(snapshot(deployment(ready=1), pod(), service)).problem == "The Service selects none of the ready pods"
 
 
 def test_a_service_with_endpoints_is_fine() -> None:
     service = thing("Service", "llama", {"selector": LABELS})
     slices = thing("EndpointSlice", "llama-a", labels={"kubernetes.io/service-name": "llama"})
     slices["endpoints"] = [{"addresses": ["10.0.0.1"], "conditions": {"ready": True}}]
-    assert diagnose(seen(deployment(ready=1), pod(), service, slices)) == []
+    assert diagnose(snapshot(deployment(ready=1), pod(), service, slices)) == []
 
 
 def scaler(reason: str, message: str, **metadata: Any) -> Object:
@@ -732,19 +736,19 @@ def scaler(reason: str, message: str, **metadata: Any) -> Object:
 
 def test_an_autoscaler_without_metrics_names_the_adapter_and_its_rules() -> None:
     message = "unable to get metric vllm_num_requests_waiting: no metrics returned from custom metrics API"
-    found = only(seen(deployment(ready=1), pod(), scaler("FailedGetPodsMetric", message)))
+    found = only(snapshot(deployment(ready=1), pod(), scaler("FailedGetPodsMetric", message)))
     assert "gets no metrics: unable to get metric vllm_num_requests_waiting" in found.problem
     assert "prometheus-adapter with the rules of ConfigMap llama-adapter-config" in found.remedy
 
 
 def test_an_autoscaler_on_cpu_without_metrics_names_metrics_server() -> None:
-    found = only(seen(deployment(ready=1), pod(), scaler("FailedGetResourceMetric", "no metrics")))
+    found = only(snapshot(deployment(ready=1), pod(), scaler("FailedGetResourceMetric", "no metrics")))
     assert "install metrics-server" in found.remedy
 
 
 def test_an_autoscaler_has_no_metrics_as_long_as_no_server_is_ready() -> None:
     loading = pod(server_status(ready=False, started=False))
-    assert diagnose(seen(deployment(), loading, scaler("FailedGetPodsMetric", "no metrics"))) == []
+    assert diagnose(snapshot(deployment(), loading, scaler("FailedGetPodsMetric", "no metrics"))) == []
 
 
 def scaled_object(reason: str) -> Object:
@@ -756,30 +760,30 @@ def scaled_object(reason: str) -> Object:
 def test_a_query_of_keda_without_an_answer_is_told() -> None:
     for servers in ([], [pod()]):
         workload = deployment(ready=len(servers), replicas=len(servers))
-        found = only(seen(workload, *servers, scaled_object("TriggerError")))
+        found = only(snapshot(workload, *servers, scaled_object("TriggerError")))
         assert "KEDA can't use the ScaledObject: Triggers defined" in found.problem
         assert "its query has an answer" in found.remedy
 
 
 def test_a_query_of_keda_has_no_answer_as_long_as_the_first_server_loads() -> None:
     loading = pod(server_status(ready=False, started=False))
-    assert diagnose(seen(deployment(), loading, scaled_object("TriggerError"))) == []
-    assert diagnose(seen(deployment(), loading, scaled_object("ScaledObjectCheckFailed"))) != []
+    assert diagnose(snapshot(deployment(), loading, scaled_object("TriggerError"))) == []
+    assert diagnose(snapshot(deployment(), loading, scaled_object("ScaledObjectCheckFailed"))) != []
 
 
 def test_a_monitor_without_a_prometheus_is_told() -> None:
-    found = only(seen(deployment(ready=1), pod(), thing("ServiceMonitor", "llama", labels=LABELS)))
+    found = only(snapshot(deployment(ready=1), pod(), thing("ServiceMonitor", "llama", labels=LABELS)))
     assert found.problem == "No Prometheus of the Prometheus Operator is there to read it"
 
 
 def test_a_monitor_that_no_prometheus_picks_names_the_labels_to_add() -> None:
     prometheus = thing("Prometheus", "k8s", {"podMonitorSelector": {"matchLabels": {"release": "kps"}}})
     monitor = thing("PodMonitor", "llama", labels=LABELS)
-    found = only(seen(deployment(ready=1), pod(), monitor, prometheus))
+    found = only(snapshot(deployment(ready=1), pod(), monitor, prometheus))
     assert found.problem == "No Prometheus picks it: they want release: kps"
     assert "metrics.podMonitor.labels" in found.remedy
     picked = thing("PodMonitor", "llama", labels=LABELS | {"release": "kps"})
-    assert diagnose(seen(deployment(ready=1), pod(), picked, prometheus)) == []
+    assert diagnose(snapshot(deployment(ready=1), pod(), picked, prometheus)) == []
 
 
 @pytest.mark.parametrize(
@@ -793,21 +797,21 @@ def test_a_monitor_that_no_prometheus_picks_names_the_labels_to_add() -> None:
 def test_an_ingress_that_nobody_serves_says_why(wanted: str | None, classes: list[str], problem: str) -> None:
     ingress = thing("Ingress", "llama", {"ingressClassName": wanted} if wanted else {})
     controllers = [thing("IngressClass", name, {"controller": "example.com/c"}) for name in classes]
-    assert only(seen(deployment(ready=1), pod(), ingress, *controllers)).problem == problem
+    assert only(snapshot(deployment(ready=1), pod(), ingress, *controllers)).problem == problem
 
 
 def test_a_route_that_its_gateway_refuses_quotes_it() -> None:
     condition = {"type": "Accepted", "status": "False", "reason": "NotAllowedByListeners", "message": "no namespace"}
     parent = {"parentRef": {"name": "public"}, "conditions": [condition]}
     route = thing("HTTPRoute", "llama", {"parentRefs": [{"name": "public"}]}, {"parents": [parent]})
-    found = only(seen(deployment(ready=1), pod(), route))
+    found = only(snapshot(deployment(ready=1), pod(), route))
     assert found.problem == "Gateway public refuses the route (NotAllowedByListeners): no namespace"
 
 
 def test_a_failed_operation_of_helm_is_told_beside_other_findings() -> None:
-    findings = diagnose(replace(crashed("vllm: error: unrecognized arguments: --x"), helm="failed"))
-    assert [f.problem for f in findings][-1] == "Helm's last operation failed"
-    assert len(findings) == 2
+    diagnoses = diagnose(replace(crashed("vllm: error: unrecognized arguments: --x"), helm="failed"))
+    assert [f.problem for f in diagnoses][-1] == "Helm's last operation failed"
+    assert len(diagnoses) == 2
 
 
 def test_the_same_problem_of_two_pods_is_one_finding() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ci.common import ROOT
-from vllm_chart.invariants.registry import CHECKS, Subject
+from vllm_chart.invariants.registry import INVARIANTS, Subject
 from vllm_chart.render import go_yaml, helm
 
 TEXT = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8")
@@ -60,7 +60,7 @@ def test_a_row_is_taken_by_the_chart_and_its_sample_is_in_what_it_makes(chart: s
     assert code, here
     values = go_yaml.load("{" + code.group(1) + "}")
     subject = Subject(values, (values,))
-    assert [str(finding) for name in ASKED for finding in CHECKS[name].findings(subject)] == []
+    assert [str(finding) for name in ASKED for finding in INVARIANTS[name].findings(subject)] == []
     plain, made = helm.render({}).text.splitlines(), helm.render(values).text.splitlines()
     new = "\n".join(line for line in made if line not in plain)
     assert new

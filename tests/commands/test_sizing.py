@@ -20,7 +20,7 @@ from vllm_chart.errors import InputError
 from vllm_chart.render import go_yaml, helm
 from vllm_chart.sizing import model_memory, new_values
 from vllm_chart.sizing.model_memory import GIB, Attention
-from vllm_chart.sizing.new_values import Wish
+from vllm_chart.sizing.new_values import SizingRequest
 
 MODELS: dict[str, dict[str, Any]] = from_yaml((Path(__file__).parent / "models.yaml").read_text(encoding="utf-8"))
 GPUS = {name: gpu for item in accelerators.known().values() for name, gpu in item.gpus.items()}
@@ -134,9 +134,9 @@ def test_over_several_nodes_each_layer_stays_on_one() -> None:
     assert new_values.split(model(DEEPSEEK), 16, node=4) == (4, 4)
     assert new_values.split(model("Qwen/Qwen2.5-7B-Instruct"), 16) == (4, 4)
     assert new_values.split(model(LLAMA), 12) == (0, 0)
-    found = new_values.plan(model(DEEPSEEK), new_values.gpu("H100"), Wish(gpus=16), DEEPSEEK)
+    found = new_values.plan(model(DEEPSEEK), new_values.gpu("H100"), SizingRequest(gpus=16), DEEPSEEK)
     assert (found.tensor, found.pipeline, found.nodes) == (8, 2, 2)
-    assert new_values.plan(model(LLAMA), new_values.gpu("H100"), Wish(gpus=8, node=4), LLAMA).nodes == 2
+    assert new_values.plan(model(LLAMA), new_values.gpu("H100"), SizingRequest(gpus=8, node=4), LLAMA).nodes == 2
 
 
 # -- plans
@@ -144,17 +144,17 @@ def test_over_several_nodes_each_layer_stays_on_one() -> None:
 
 def test_the_fewest_gpus_that_do_are_proposed() -> None:
     for name, gpu, count in ((LLAMA, "L40S", 1), (LLAMA, "L4", 2), ("meta-llama/Llama-3.1-70B-Instruct", "H100", 4)):
-        found = new_values.plan(model(name), new_values.gpu(gpu), Wish(), name)
+        found = new_values.plan(model(name), new_values.gpu(gpu), SizingRequest(), name)
         assert found.gpus == count
         assert found.requests >= 8
         smaller = found.gpus // 2
         if smaller:
             with pytest.raises(InputError):
-                new_values.plan(model(name), new_values.gpu(gpu), Wish(gpus=smaller, context=8192), name)
+                new_values.plan(model(name), new_values.gpu(gpu), SizingRequest(gpus=smaller, context=8192), name)
 
 
 def test_the_parts_fill_what_vllm_takes_and_the_longest_context_is_the_longest() -> None:
-    found = new_values.plan(model(LLAMA), new_values.gpu("L40S"), Wish(), LLAMA)
+    found = new_values.plan(model(LLAMA), new_values.gpu("L40S"), SizingRequest(), LLAMA)
     assert found.usable == 46068 * 1024**2 * 0.92
     assert found.weights + found.runtime + found.free == pytest.approx(found.usable)
     assert found.requests * found.request <= found.free * 1.001
@@ -163,18 +163,18 @@ def test_the_parts_fill_what_vllm_takes_and_the_longest_context_is_the_longest()
 
 
 def test_a_context_is_never_longer_than_the_model_was_made_for() -> None:
-    found = new_values.plan(model("microsoft/phi-4"), new_values.gpu("H200"), Wish(), "microsoft/phi-4")
+    found = new_values.plan(model("microsoft/phi-4"), new_values.gpu("H200"), SizingRequest(), "microsoft/phi-4")
     assert found.context == 16384
 
 
 def test_more_of_the_memory_is_taken_where_that_saves_gpus() -> None:
-    tight = Wish(gpus=1, context=4096, concurrency=1)
+    tight = SizingRequest(gpus=1, context=4096, concurrency=1)
     devices = [new_values.Gpu("made", size * GIB / 20) for size in range(300, 500)]
     device = devices[bisect.bisect_left(devices, True, key=lambda device: _plans(model(LLAMA), device, tight))]
     assert new_values.plan(model(LLAMA), device, tight, LLAMA).utilization == new_values.MOST_UTILIZATION
 
 
-def _plans(found: model_memory.Model, device: new_values.Gpu, asked: Wish) -> bool:
+def _plans(found: model_memory.Model, device: new_values.Gpu, asked: SizingRequest) -> bool:
     try:
         return bool(new_values.plan(found, device, asked, LLAMA))
     except InputError:
@@ -183,8 +183,8 @@ def _plans(found: model_memory.Model, device: new_values.Gpu, asked: Wish) -> bo
 
 def test_a_smaller_kv_cache_holds_twice_the_requests() -> None:
     device = new_values.gpu("L40S")
-    full = new_values.plan(model(LLAMA), device, Wish(gpus=1, context=8192), LLAMA)
-    half = new_values.plan(model(LLAMA), device, Wish(gpus=1, context=8192, cache_bytes=1), LLAMA)
+    full = new_values.plan(model(LLAMA), device, SizingRequest(gpus=1, context=8192), LLAMA)
+    half = new_values.plan(model(LLAMA), device, SizingRequest(gpus=1, context=8192, cache_bytes=1), LLAMA)
     assert half.requests == pytest.approx(2 * full.requests)
 
 
@@ -445,7 +445,7 @@ def test_bad_input_is_refused_in_one_sentence(
 
 def test_a_context_that_does_not_fit_says_what_would() -> None:
     device = new_values.gpu("L40S")
-    asked = Wish(gpus=1, context=131072, concurrency=2)
+    asked = SizingRequest(gpus=1, context=131072, concurrency=2)
     with pytest.raises(InputError) as refusal:
         new_values.plan(model(LLAMA), device, asked, LLAMA)
     text = str(refusal.value)
@@ -461,7 +461,7 @@ def test_a_context_that_does_not_fit_says_what_would() -> None:
 
 def test_weights_that_do_not_fit_say_how_many_gpus_would() -> None:
     with pytest.raises(InputError, match=r"the weights take 156\.2 GiB .* GPUS=16 on 2 nodes or GPU=B200 would do"):
-        new_values.plan(model(DEEPSEEK, quantization_config={}), new_values.gpu("H200"), Wish(), DEEPSEEK)
+        new_values.plan(model(DEEPSEEK, quantization_config={}), new_values.gpu("H200"), SizingRequest(), DEEPSEEK)
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_the_defaults_are_valid_and_hold_no_null() -> None:
 
 
 def test_the_packaged_chart_holds_the_schema_and_the_readme_and_is_small(tmp_path: Path) -> None:
-    helm.run(["package", str(CHART), "--destination", str(tmp_path)])
+    helm.call(["package", str(CHART), "--destination", str(tmp_path)])
     (package,) = tmp_path.glob("*.tgz")
     with tarfile.open(fileobj=io.BytesIO(package.read_bytes())) as archive:
         names = {Path(name).relative_to(CHART.name).as_posix() for name in archive.getnames()}

@@ -87,4 +87,4 @@ def test_what_helm_installs_renders(command: Command) -> None:
             flags.append(str(CHART))
         elif word not in ("install", "upgrade", "template"):
             flags.append(word)
-    assert "kind: Deployment" in helm.run(["template", *flags, *files, "--kube-version", helm.KUBE_VERSION], stdin)
+    assert "kind: Deployment" in helm.call(["template", *flags, *files, "--kube-version", helm.KUBE_VERSION], stdin)

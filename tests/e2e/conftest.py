@@ -17,10 +17,10 @@ from pytest_helm_charts.clusters import Cluster
 from ci import demo, load_images
 from ci.common import ROOT
 from ci.demo import MODEL
-from ci.helm_release import NODE_PORT_VALUES, Release
+from ci.helm_release import NODE_PORT_VALUES, HelmRelease
 from tests.e2e.load import Report
-from tests.e2e.releases import THERE, fresh
-from tests.e2e.terminations import Ends
+from tests.e2e.releases import ACTIVE_RELEASES, fresh
+from tests.e2e.terminations import PodTerminations
 from vllm_chart.cache import CACHE
 
 DELAY_SECONDS = 8  # shorter than the chart's default, as no load balancer has to learn of a change here
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport() -> Generator[None, TestReport, TestReport]:
     report = yield
     if report.failed:
-        for release in THERE:
+        for release in ACTIVE_RELEASES:
             folder = release.collect()
             report.sections.append((f"{release.name} on the cluster", f"describe, events, logs, manifest: {folder}"))
     return report
@@ -78,7 +78,7 @@ def values() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def new_release(request: pytest.FixtureRequest) -> Iterator[Callable[..., Release]]:
+def new_release(request: pytest.FixtureRequest) -> Iterator[Callable[..., HelmRelease]]:
     """Makes releases by name, in a namespace of the stage's own, which end with the test file."""
     stage = request.path.parent.name
     with ExitStack() as releases:
@@ -86,7 +86,7 @@ def new_release(request: pytest.FixtureRequest) -> Iterator[Callable[..., Releas
 
 
 @pytest.fixture(scope="session")
-def release(values: dict[str, Any]) -> Iterator[Release]:
+def release(values: dict[str, Any]) -> Iterator[HelmRelease]:
     """The chart with values/cpu.yaml, installed once and Ready, behind the port on 127.0.0.1."""
     with fresh("vllm", "vllm-e2e") as release:
         release.install(FILES, values)
@@ -95,7 +95,7 @@ def release(values: dict[str, Any]) -> Iterator[Release]:
 
 
 @pytest.fixture(scope="session")
-def install(release: Release, values: dict[str, Any]) -> Callable[..., None]:
+def install(release: HelmRelease, values: dict[str, Any]) -> Callable[..., None]:
     """Upgrades the release with a test's own values, and returns when old pods are gone."""
 
     def upgrade(**changes: Any) -> None:
@@ -106,14 +106,14 @@ def install(release: Release, values: dict[str, Any]) -> Callable[..., None]:
 
 
 @pytest.fixture
-def ends(kube_cluster: Cluster, release: Release) -> Iterator[Ends]:
+def terminations(kube_cluster: Cluster, release: HelmRelease) -> Iterator[PodTerminations]:
     """How and when pods of the release end while the test runs."""
-    with Ends(kube_cluster.kube_config_path, release) as watching:
+    with PodTerminations(kube_cluster.kube_config_path, release) as watching:
         yield watching
 
 
 @pytest.fixture(scope="session")
-def api(release: Release) -> Iterator[httpx.Client]:
+def api(release: HelmRelease) -> Iterator[httpx.Client]:
     """A client of the release's Service, by a port-forward, which a rollout would end."""
     with (
         release.forward(f"service/{release.name}", 80) as address,

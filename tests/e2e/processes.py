@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 
 #: Prints a JSON list of process id, command line and private memory in KiB, of every process but itself.
 _LIST = """
@@ -22,20 +22,20 @@ print(json.dumps(found))
 """
 
 
-def _every(release: Release, pod: str) -> list[tuple[int, str, int]]:
+def _every(release: HelmRelease, pod: str) -> list[tuple[int, str, int]]:
     return [(*row,) for row in json.loads(release.kubectl("exec", pod, "--", "python3", "-c", _LIST))]
 
 
-def titled(release: Release, pod: str, *titles: str) -> list[int]:
+def titled(release: HelmRelease, pod: str, *titles: str) -> list[int]:
     """Process ids of a server's EngineCore or Worker, which are titles that vLLM gives its processes."""
     return [number for number, command, _ in _every(release, pod) if any(f"VLLM::{t}" in command for t in titles)]
 
 
-def memory(release: Release, pod: str) -> int:
+def memory(release: HelmRelease, pod: str) -> int:
     """MiB of memory that a server's processes have for themselves, without files and what they share."""
     return sum(kibibytes for _, _, kibibytes in _every(release, pod)) >> 10
 
 
-def send(release: Release, pod: str, signal: str, processes: list[int]) -> None:
+def send(release: HelmRelease, pod: str, signal: str, processes: list[int]) -> None:
     """Send a signal, such as KILL, to processes of a pod."""
     release.kubectl("exec", pod, "--", "sh", "-c", f"kill -{signal} {' '.join(map(str, processes))}")

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 
 #: Of these a failed test shows what explains it.
-THERE: list[Release] = []
+ACTIVE_RELEASES: list[HelmRelease] = []
 
 
 @contextmanager
-def fresh(name: str, namespace: str) -> Iterator[Release]:
+def fresh(name: str, namespace: str) -> Iterator[HelmRelease]:
     """A release that isn't installed yet, in a namespace that enforces "restricted"; uninstalled in the end."""
-    release = Release(name, namespace)
+    release = HelmRelease(name, namespace)
     release.create_namespace()
     release.uninstall()
-    THERE.append(release)
+    ACTIVE_RELEASES.append(release)
     try:
         yield release
     finally:
-        THERE.remove(release)
+        ACTIVE_RELEASES.remove(release)
         release.uninstall()

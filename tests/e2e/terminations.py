@@ -8,10 +8,10 @@ import time
 from kubernetes import client, config, watch
 from urllib3.exceptions import ProtocolError
 
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 
 
-class Ends:
+class PodTerminations:
     """Watches pods end: how their server ended, and when they were gone.
 
     Attributes:
@@ -20,7 +20,7 @@ class Ends:
         gone: clock time at which each pod was gone.
     """
 
-    def __init__(self, kubeconfig: str, release: Release) -> None:
+    def __init__(self, kubeconfig: str, release: HelmRelease) -> None:
         self.exit_codes: dict[str, int] = {}
         self.deleted: dict[str, float] = {}
         self.gone: dict[str, float] = {}
@@ -30,7 +30,7 @@ class Ends:
         self._stopping = False
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> Ends:
+    def __enter__(self) -> PodTerminations:
         self._thread.start()
         return self
 

@@ -14,7 +14,7 @@ import pytest
 from scripts.value_sets import ValueSet
 from tests.render import test_invariants as invariants
 from vllm_chart.chart import CHART
-from vllm_chart.invariants.registry import CHECKS
+from vllm_chart.invariants.registry import INVARIANTS
 from vllm_chart.render import helm
 from vllm_chart.render.findings import report
 
@@ -128,7 +128,7 @@ TESTS = {name for name in vars(invariants) if name.startswith("test_")} - {"test
 
 
 def test_every_invariant_has_a_broken_example() -> None:
-    assert set(BREAKS) == TESTS | set(CHECKS)
+    assert set(BREAKS) == TESTS | set(INVARIANTS)
 
 
 @pytest.mark.parametrize("name", BREAKS)
@@ -151,8 +151,8 @@ def test_an_invariant_fails_on_its_broken_example(name: str, tmp_path: Path, mon
     where = rf"^ +{re.escape(manifest)} \(vllm/templates/[\w.-]+\) at {re.escape(path)}: "
 
     monkeypatch.setattr(helm, "CHART", chart)
-    if name in CHECKS:
-        told = report(CHECKS[name].findings(invariants.subject(ValueSet("broken", values))), "")
+    if name in INVARIANTS:
+        told = report(INVARIANTS[name].findings(invariants.subject(ValueSet("broken", values))), "")
         assert re.search(f"(?m){where}", told), told
         return
     invariant = getattr(invariants, name)

@@ -148,7 +148,7 @@ def test_helm_gets_texts_as_they_are() -> None:
 
 
 def test_the_users_cluster_and_helm_settings_are_out_of_reach() -> None:
-    output = helm.run(["env"])
+    output = helm.call(["env"])
     for line in output.splitlines():
         name, _, value = line.partition("=")
         if name.endswith(("_HOME", "_CONFIG", "_CACHE", "_PLUGINS")) and value.strip('"'):

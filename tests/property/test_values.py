@@ -12,9 +12,9 @@ from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 from tests.property import strategies
-from vllm_chart.check.helm_errors import refusals
+from vllm_chart.check.helm_errors import parse_helm_errors
 from vllm_chart.invariants import kubernetes_api
-from vllm_chart.invariants.registry import CHECKS, Subject
+from vllm_chart.invariants.registry import INVARIANTS, Subject
 from vllm_chart.render import helm
 from vllm_chart.render.findings import Finding, report
 from vllm_chart.render.helm import HelmError
@@ -57,7 +57,7 @@ def test_valid_values_give_what_kubernetes_and_vllm_take_or_fail_a_named_check(
     for manifest in rendered.objects:
         assert manifest.body["metadata"]["namespace"] == namespace, rendered.command
     subject = Subject(values, (values,), release=release, namespace=namespace)
-    found = [finding for name in ALWAYS for finding in CHECKS[name].findings(subject)]
+    found = [finding for name in ALWAYS for finding in INVARIANTS[name].findings(subject)]
     found = [finding for finding in found if not newer(finding, values)]
     assert not found, report(found, rendered.command)
 
@@ -99,7 +99,7 @@ def must_be_refused(values: dict[str, Any], path: Steps) -> None:
     assume(not strategies.is_valid(values))
     with pytest.raises(HelmError) as failure:
         helm.render(values)
-    found = [refusal.place for refusal in refusals(failure.value.text)]
+    found = [problem.place for problem in parse_helm_errors(failure.value.text)]
     assert ".".join(map(str, path)) in found, (path, failure.value.text)
 
 

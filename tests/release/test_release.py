@@ -99,8 +99,8 @@ def test_the_package_carries_what_artifact_hub_shows(package: Path, changelog: s
 def test_links_of_the_changelog_lead_into_the_repository_from_elsewhere() -> None:
     text = "Keeps it ([how](docs/a.md#b)), as [SemVer](https://semver.org) does."
     there = text.replace("docs/a.md#b", f"{REPOSITORY}/blob/v1.2.3/docs/a.md#b")
-    assert release.led(text, REPOSITORY, "1.2.3") == there
-    assert release.led(text, "", "1.2.3") == text.replace("[how](docs/a.md#b)", "how")
+    assert release.absolutize_links(text, REPOSITORY, "1.2.3") == there
+    assert release.absolutize_links(text, "", "1.2.3") == text.replace("[how](docs/a.md#b)", "how")
 
 
 def test_helm_lint_has_nothing_to_say_of_the_package(package: Path) -> None:

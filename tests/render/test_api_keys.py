@@ -12,7 +12,7 @@ import pytest
 
 from vllm_chart.chart import CHART
 from vllm_chart.render import helm
-from vllm_chart.render.helm import Rendered
+from vllm_chart.render.helm import Render
 from vllm_chart.render.objects import Manifest
 
 POD = ("spec", "template", "spec")
@@ -21,7 +21,7 @@ SOURCE = (CHART / "files" / "programs" / "api_keys.py").read_text(encoding="utf-
 CONFIG = "/etc/vllm/config/server.yaml"
 
 
-def render(*names: str) -> Rendered:
+def render(*names: str) -> Render:
     """The render with keys of these names."""
     keys = {name: {"existingSecret": f"secret-{name}", "key": "key"} for name in names}
     return helm.render({"server": {"apiKey": {"keys": keys}}})

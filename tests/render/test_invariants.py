@@ -14,13 +14,13 @@ import pytest
 
 from scripts.value_sets import ValueSet
 from vllm_chart.chart import CHART
-from vllm_chart.invariants.registry import ASKED_ALREADY, CHECKS, Subject, leaves
+from vllm_chart.invariants.registry import INVARIANTS, SKIP_SCHEMA, Subject, leaves
 from vllm_chart.render import helm
 from vllm_chart.render.findings import Finding
-from vllm_chart.render.helm import Rendered
+from vllm_chart.render.helm import Render
 from vllm_chart.render.objects import pods
 
-Clean = Callable[[Sequence[Finding], Rendered], None]
+Clean = Callable[[Sequence[Finding], Render], None]
 
 #: Selectors may hold nothing that a user or an upgrade can change.
 SELECTOR_LABELS = {"app.kubernetes.io/name", "app.kubernetes.io/instance"}
@@ -43,12 +43,12 @@ def subject(value_set: ValueSet) -> Subject:
     return Subject(value_set.values(), (value_set.path,))
 
 
-@pytest.mark.parametrize("name", CHECKS)
-def test_values_keep_what_is_promised_of_any(value_set: ValueSet, rendered: Rendered, clean: Clean, name: str) -> None:
-    clean(CHECKS[name].findings(subject(value_set)), rendered)
+@pytest.mark.parametrize("name", INVARIANTS)
+def test_values_keep_what_is_promised_of_any(value_set: ValueSet, rendered: Render, clean: Clean, name: str) -> None:
+    clean(INVARIANTS[name].findings(subject(value_set)), rendered)
 
 
-def test_selectors_hold_only_name_and_instance(rendered: Rendered, clean: Clean) -> None:
+def test_selectors_hold_only_name_and_instance(rendered: Render, clean: Clean) -> None:
     held = [
         (manifest, path, set(manifest.at(*path)) - LEADER)
         for manifest in rendered.objects
@@ -60,7 +60,7 @@ def test_selectors_hold_only_name_and_instance(rendered: Rendered, clean: Clean)
     )
 
 
-def test_every_object_stands_in_the_release_namespace_with_its_labels(rendered: Rendered, clean: Clean) -> None:
+def test_every_object_stands_in_the_release_namespace_with_its_labels(rendered: Render, clean: Clean) -> None:
     found = []
     for manifest in filter(lambda item: item.of_chart, rendered.objects):
         metadata = manifest.at("metadata")
@@ -74,9 +74,9 @@ def test_every_object_stands_in_the_release_namespace_with_its_labels(rendered: 
 
 
 def test_a_new_chart_version_changes_only_labels_of_objects(
-    value_set: ValueSet, rendered: Rendered, clean: Clean, next_version: Path
+    value_set: ValueSet, rendered: Render, clean: Clean, next_version: Path
 ) -> None:
-    later = helm.render(value_set.path, chart=next_version, options=(ASKED_ALREADY,))
+    later = helm.render(value_set.path, chart=next_version, options=(SKIP_SCHEMA,))
     old, new = rendered.text.splitlines(), later.text.splitlines()
     changed = {line.strip() for line, other in zip(old, new, strict=True) if line != other}
     found = []
@@ -105,11 +105,11 @@ def _version() -> str:
     return found.group(1)
 
 
-def test_two_releases_in_a_namespace_share_nothing(value_set: ValueSet, rendered: Rendered, clean: Clean) -> None:
+def test_two_releases_in_a_namespace_share_nothing(value_set: ValueSet, rendered: Render, clean: Clean) -> None:
     if "fullnameOverride" in value_set.values():
         pytest.skip("the user gives the name")
     # names that a careless chart makes equal, as "test-vllm" contains the chart's name
-    other = helm.render(value_set.path, release="test-vllm", options=(ASKED_ALREADY,))
+    other = helm.render(value_set.path, release="test-vllm", options=(SKIP_SCHEMA,))
     shared = rendered.objects.names() & other.objects.names()
     found = [
         Finding(item, ("metadata", "name"), "another release has it, too")

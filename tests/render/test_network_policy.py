@@ -8,7 +8,7 @@ import pytest
 
 from tests.lib.network_policy import Peer, reachable_ports
 from vllm_chart.render import helm
-from vllm_chart.render.helm import Rendered
+from vllm_chart.render.helm import Render
 from vllm_chart.render.objects import Objects, Pod, pods
 
 #: How the renders' objects are called.
@@ -19,29 +19,29 @@ STRANGER = Peer("elsewhere", {"app": "curious"})
 INTERNET = Peer(address="198.51.100.7")
 
 
-def serving(rendered: Rendered) -> Pod:
+def serving(rendered: Render) -> Pod:
     """The kind of pod that has an API server: the only one, or the leader of a group."""
     (server,) = rendered.objects.servers()
     return pods(server)[0]
 
 
-def ports(rendered: Rendered, peer: Peer) -> set[int]:
+def ports(rendered: Render, peer: Peer) -> set[int]:
     """The ports of the server to which the peer may connect."""
     return reachable_ports(rendered.objects, serving(rendered), peer)
 
 
-def own(rendered: Rendered) -> set[int]:
+def own(rendered: Render) -> set[int]:
     """The port that the server opens to its clients."""
     given = [port for container in serving(rendered).containers() for port in container.body.get("ports", [])]
     return {port["containerPort"] for port in given if port["name"] in ("http", "https")}
 
 
-def test_the_pod_of_helm_test_reaches_every_server(rendered: Rendered) -> None:
+def test_the_pod_of_helm_test_reaches_every_server(rendered: Render) -> None:
     pod = rendered.objects.one("Pod")
     assert ports(rendered, Peer("models", pod.at("metadata", "labels"))) >= own(rendered)
 
 
-def test_a_policy_keeps_strangers_out_and_without_one_everyone_is_in(rendered: Rendered) -> None:
+def test_a_policy_keeps_strangers_out_and_without_one_everyone_is_in(rendered: Render) -> None:
     policies = {policy.name.removeprefix(RELEASE) for policy in rendered.objects.of("NetworkPolicy")}
     expected = reachable_ports(Objects([]), serving(rendered), STRANGER)
     if policies:

@@ -110,7 +110,7 @@ def test_a_name_that_yaml_takes_for_something_else_stays_a_name(name: str) -> No
             assert job["kubernetes_sd_configs"][0]["namespaces"]["names"] == [name]
 
 
-def rendered_name(rendered: helm.Rendered) -> str:
+def rendered_name(rendered: helm.Render) -> str:
     """The name of the release's objects."""
     return rendered.objects.one("Service").name
 

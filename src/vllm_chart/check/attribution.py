@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from vllm_chart.invariants.registry import CHECKS, UNTOLD, Subject
+from vllm_chart.invariants.registry import INSPECTION_ERRORS, INVARIANTS, Subject
 from vllm_chart.render.findings import Finding
 from vllm_chart.render.helm import HelmError
 from vllm_chart.render.objects import Step
@@ -71,11 +71,11 @@ class _Question:
         return [{part for number, part in numbered if number >> digit & 1 == bit} for digit in digits for bit in (0, 1)]
 
 
-class Blame:
+class Attribution:
     """Answers for the findings that checks have about one subject."""
 
     def __init__(self, subject: Subject, findings: Collection[Found], left_out: Mapping[str, frozenset[str]]) -> None:
-        """Take the findings, and the kinds that each check had to leave out for them, as `Check.of` gives them."""
+        """Take the findings, and the kinds that each check had to leave out for them, as `Invariant.of` gives them."""
         self._subject, self._left_out = subject, left_out
         self._every = sorted(findings, key=str)  # so that the renders which LIMIT leaves are always the same
         self._known: dict[frozenset[ValuesPath], tuple[set[Found], bool]] = {}
@@ -162,9 +162,9 @@ class Blame:
         refused = False
         for check in dict.fromkeys(one.check for one in self._every):
             try:
-                findings, kinds = CHECKS[check].of(subject)
+                findings, kinds = INVARIANTS[check].of(subject)
                 left = {Found.of(check, finding) for finding in findings}
-            except (HelmError, *UNTOLD):
+            except (HelmError, *INSPECTION_ERRORS):
                 kinds, left = frozenset("?"), set()
             if not kinds <= self._left_out[check]:
                 refused = True

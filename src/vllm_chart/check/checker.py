@@ -12,10 +12,10 @@ from typing import Any
 import yaml
 
 from vllm_chart.chart import CHART, DATA, app_version
-from vllm_chart.check.attribution import Blame, Found, ValuesPath, plain
-from vllm_chart.check.helm_errors import Refusal, refusals
+from vllm_chart.check.attribution import Attribution, Found, ValuesPath, plain
+from vllm_chart.check.helm_errors import HelmProblem, parse_helm_errors
 from vllm_chart.invariants import kubernetes_api
-from vllm_chart.invariants.registry import CHECKS, UNTOLD, Subject
+from vllm_chart.invariants.registry import INSPECTION_ERRORS, INVARIANTS, Subject
 from vllm_chart.render import go_yaml, helm
 from vllm_chart.render.findings import Finding
 from vllm_chart.render.helm import HelmError
@@ -97,7 +97,7 @@ def check(
         unseen = ("what the values would make, as Helm refuses them",)
         return Report(found, _BEFORE, unseen, version, error.command)
     complaints, left_out = _complaints(subject)
-    checks = _BEFORE | {name: item.says for name, item in CHECKS.items()}
+    checks = _BEFORE | {name: item.says for name, item in INVARIANTS.items()}
     return Report(complaints, checks, left_out, version, rendered.command)
 
 
@@ -213,14 +213,14 @@ def _merged(files: Sequence[Path], options: Sequence[str]) -> dict[str, Any]:
 def _refused(error: HelmError, subject: Subject, chart: Path) -> Iterator[Complaint]:
     file = chart / "values.schema.json"
     schema = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
-    found = refusals(error.text, schema)
-    nulls = any(refusal.place == "x-null" for refusal in found)
-    for refusal in found:
-        if refusal.place == "x-null":
+    found = parse_helm_errors(error.text, schema)
+    nulls = any(problem.place == "x-null" for problem in found)
+    for problem in found:
+        if problem.place == "x-null":
             continue
-        told = refusal
-        if nulls and refusal.wrong == "is missing" and _is_null(subject.values, refusal.place):
-            told = Refusal(refusal.place, "is null, and the chart needs it", "leave it out, or give it a value")
+        told = problem
+        if nulls and problem.wrong == "is missing" and _is_null(subject.values, problem.place):
+            told = HelmProblem(problem.place, "is null, and the chart needs it", "leave it out, or give it a value")
         yield Complaint("values", told.place, told.wrong, told.instead)
 
 
@@ -251,7 +251,7 @@ def _complaints(subject: Subject) -> tuple[tuple[Complaint, ...], tuple[str, ...
     unseen: list[str] = []
     untold: list[Complaint] = []
     left_out: dict[str, frozenset[str]] = {}
-    for name, item in CHECKS.items():
+    for name, item in INVARIANTS.items():
         try:
             found[name], left_out[name] = item.of(known)
             for kind in sorted(left_out[name]):
@@ -262,7 +262,7 @@ def _complaints(subject: Subject) -> tuple[tuple[Complaint, ...], tuple[str, ...
                     untold.append(
                         Complaint(name, "extraObjects", wrong, f"write what `kubectl explain {kind.lower()}` wants")
                     )
-        except UNTOLD as error:
+        except INSPECTION_ERRORS as error:
             if any(found.values()):  # which says already what is wrong with the object
                 unseen.append(f"whether {item.says}")
                 continue
@@ -272,7 +272,7 @@ def _complaints(subject: Subject) -> tuple[tuple[Complaint, ...], tuple[str, ...
             ) from None
     unseen += [f"{manifest}: nothing is known of its kind here" for manifest in strangers]
     findings = {Found.of(name, finding) for name, every in found.items() for finding in every}
-    causes = Blame(known, findings, left_out).paths()
+    causes = Attribution(known, findings, left_out).paths()
     told = [complaint for name, every in found.items() for complaint in _told(name, every, causes)]
     return tuple(dict.fromkeys([*told, *untold])), tuple(unseen)
 
@@ -298,4 +298,4 @@ def _told(name: str, findings: Sequence[Finding], paths: Mapping[Found, ValuesPa
         if len(same) > 1:
             where = f"{where}, and {len(same) - 1} more"
         wrong = f"{text} ({where})" if key else text
-        yield Complaint(name, ".".join(map(str, key)) or where, wrong, CHECKS[name].instead(same[0]))
+        yield Complaint(name, ".".join(map(str, key)) or where, wrong, INVARIANTS[name].instead(same[0]))

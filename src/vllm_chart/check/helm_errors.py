@@ -1,6 +1,6 @@
 """Reads what Helm says of values that it refuses: where, what is wrong, and what to write instead.
 
-Helm 4 and Helm 3.17 word the same refusal differently; here both give the same. A schema's own remedies stand in
+Helm 4 and Helm 3.17 word the same problem differently; here both give the same. A schema's own remedies stand in
 parentheses, as the texts of `const` and in front of patterns; a named check of the chart ends with [check NAME].
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Refusal:
+class HelmProblem:
     """One thing that Helm refuses: its place as dotted keys, what is wrong, and what to write instead where known."""
 
     place: str
@@ -41,13 +41,13 @@ def complaints(text: str) -> Iterator[tuple[str, str]]:
             yield dotted or pointer, words
 
 
-def refusals(text: str, schema: Mapping[str, Any] | None = None) -> list[Refusal]:
+def parse_helm_errors(text: str, schema: Mapping[str, Any] | None = None) -> list[HelmProblem]:
     """Everything that Helm's text refuses, in the order of places; the schema's keys help where one is misspelt."""
-    found = {refusal: None for place, words in complaints(text) for refusal in _schema(_dotted(place), words, schema)}
+    found = {problem: None for place, words in complaints(text) for problem in _schema(_dotted(place), words, schema)}
     found |= {_check(line): None for line in text.splitlines() if re.search(r" \[check \w+\]$", line)}
     if not found:
         found = {_other(text): None}
-    return sorted(found, key=lambda refusal: refusal.place)
+    return sorted(found, key=lambda problem: problem.place)
 
 
 def _dotted(place: str) -> str:
@@ -56,29 +56,29 @@ def _dotted(place: str) -> str:
     return ".".join(step.replace("~1", "/").replace("~0", "~") for step in place.split("/")[1:])
 
 
-def _schema(place: str, words: str, schema: Mapping[str, Any] | None) -> Iterator[Refusal]:
+def _schema(place: str, words: str, schema: Mapping[str, Any] | None) -> Iterator[HelmProblem]:
     """The refusals in one line about one place."""
     if found := re.match(r"(?i)additional propert(?:y|ies) (.*?) (?:is )?not allowed", words):
         for key in re.findall(r"'([^']+)'", found[1]) or [found[1]]:
-            yield Refusal(_join(place, key), "there is no such key", _spelling(key, place, schema))
+            yield HelmProblem(_join(place, key), "there is no such key", _spelling(key, place, schema))
     elif found := _REMEDY.search(words):
         yield _remedied(place, found[1])
     elif found := re.match(r"(?i)got (\w+), want (.*)$", words):
-        yield Refusal(place, f"is {_article(found[1])}, not {_either(found[2])}", f"write {_either(found[2])}")
+        yield HelmProblem(place, f"is {_article(found[1])}, not {_either(found[2])}", f"write {_either(found[2])}")
     elif found := re.match(r"Invalid type. Expected: (.*), given: (\w+)$", words):
-        yield Refusal(place, f"is {_article(found[2])}, not {_either(found[1])}", f"write {_either(found[1])}")
+        yield HelmProblem(place, f"is {_article(found[2])}, not {_either(found[1])}", f"write {_either(found[1])}")
     elif found := re.search(r"must be one of(?: the following:)? (.*)$", words):
         choices = ", ".join(choice.strip("\"'") or '""' for choice in found[1].split(", "))
-        yield Refusal(place, "is none of the values that there are", f"write one of {choices}")
+        yield HelmProblem(place, "is none of the values that there are", f"write one of {choices}")
     elif found := re.match(r"missing propert(?:y|ies) (.*)$", words):
         for key in re.findall(r"'([^']+)'", found[1]):
-            yield Refusal(_join(place, key), "is missing", f"write {_join(place, key)}")
+            yield HelmProblem(_join(place, key), "is missing", f"write {_join(place, key)}")
     elif found := re.match(r"(\S+) is required$", words):
-        yield Refusal(_join(place, found[1]), "is missing", f"write {_join(place, found[1])}")
+        yield HelmProblem(_join(place, found[1]), "is missing", f"write {_join(place, found[1])}")
     elif bound := _bound(words):
-        yield Refusal(place, *bound)
+        yield HelmProblem(place, *bound)
     elif not words.startswith(("Must validate", "anyOf", "allOf", "oneOf", "'if'", "if-else", "if-then")):
-        yield Refusal(place, words[0].lower() + words[1:])
+        yield HelmProblem(place, words[0].lower() + words[1:])
 
 
 def _bound(words: str) -> tuple[str, str] | None:
@@ -96,14 +96,14 @@ def _join(place: str, key: str) -> str:
     return f"{place}.{key}" if place else key
 
 
-def _remedied(place: str, text: str) -> Refusal:
+def _remedied(place: str, text: str) -> HelmProblem:
     for separator in ("; ", ": "):
         wrong, found, instead = text.partition(separator)
         if found and not wrong.startswith("write"):
-            return Refusal(place, wrong, instead)
+            return HelmProblem(place, wrong, instead)
     if text.startswith(("write", "leave")):
-        return Refusal(place, "is not taken as it is here", text)
-    return Refusal(place, "is not taken as it is here", f"note that {text}")
+        return HelmProblem(place, "is not taken as it is here", text)
+    return HelmProblem(place, "is not taken as it is here", f"note that {text}")
 
 
 def _article(kind: str) -> str:
@@ -143,8 +143,8 @@ def _keys(schema: Mapping[str, Any], steps: list[str]) -> list[str]:
     return [key for key, inner in node.get("properties", {}).items() if "const" not in inner]
 
 
-def _check(line: str) -> Refusal:
-    """The refusal in the sentence of a named check."""
+def _check(line: str) -> HelmProblem:
+    """The problem in the sentence of a named check."""
     found = _CHECK.match(line.strip())
     name = re.search(r"\[check (\w+)\]$", line)
     wrong, instead = (found["wrong"], found["instead"]) if found else (line.rpartition(" [check ")[0].strip(), "")
@@ -152,19 +152,19 @@ def _check(line: str) -> Refusal:
     place = key[0] if key else f"check {name[1] if name else '?'}"
     if key:
         wrong = wrong.removeprefix(place).strip()
-    return Refusal(place, wrong, instead.rstrip("."))
+    return HelmProblem(place, wrong, instead.rstrip("."))
 
 
-def _other(text: str) -> Refusal:
+def _other(text: str) -> HelmProblem:
     """What Helm says where neither the schema nor a check refuses, as of a template in extraObjects."""
     lines = [line for line in text.splitlines() if line.strip()]
     line = next((line for line in lines if line.startswith("Error: ")), lines[0] if lines else "Helm says nothing")
     line = line.removeprefix("Error: ").strip()
     if "chart requires kubeVersion" in line:
-        return Refusal("--kube-version", line, "name a Kubernetes that the chart supports")
+        return HelmProblem("--kube-version", line, "name a Kubernetes that the chart supports")
     if "extra-objects.yaml" in line:
         last = re.split(r"(?:error calling tpl: |<tpl[^>]*>: )", text.strip())[-1].splitlines()[0]
-        return Refusal("extraObjects", f"a template in it fails: {last}", "write it as Helm's templates want it")
+        return HelmProblem("extraObjects", f"a template in it fails: {last}", "write it as Helm's templates want it")
     if "YAML parse error" in line or "error converting YAML" in line:
-        return Refusal("the manifests", line, "look for a text that breaks YAML, in extraObjects above all")
-    return Refusal("the values", json.dumps(line, ensure_ascii=False).strip('"'))
+        return HelmProblem("the manifests", line, "look for a text that breaks YAML, in extraObjects above all")
+    return HelmProblem("the values", json.dumps(line, ensure_ascii=False).strip('"'))

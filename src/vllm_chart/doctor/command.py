@@ -16,9 +16,16 @@ from datetime import UTC, datetime
 
 from vllm_chart.command import main
 from vllm_chart.doctor import rules
-from vllm_chart.doctor import snapshot as seeing
-from vllm_chart.doctor.rules import Finding
-from vllm_chart.doctor.snapshot import INSTANCE, Object, Seen
+from vllm_chart.doctor.rules import Diagnosis
+from vllm_chart.doctor.snapshot import (
+    INSTANCE,
+    Object,
+    Snapshot,
+    logs_wanted,
+    pull_secrets,
+    secret_references,
+    waits_for_a_node,
+)
 from vllm_chart.errors import CommandError, UserError
 from vllm_chart.process import run
 from vllm_chart.progress import console
@@ -116,7 +123,7 @@ class Reader:
         return revisions[-1][1] if revisions else ""
 
 
-def look(release: str, reader: Reader) -> Seen:
+def look(release: str, reader: Reader) -> Snapshot:
     """Read everything that `diagnose` needs.
 
     Raises:
@@ -127,7 +134,7 @@ def look(release: str, reader: Reader) -> Seen:
     for kinds, group in _LABELLED.items():
         if group in served:
             objects += reader.get(kinds, f"--selector={INSTANCE}={release}")
-    seen = Seen(
+    snapshot = Snapshot(
         release=release,
         namespace=reader.namespace,
         now=datetime.now(UTC),
@@ -135,29 +142,29 @@ def look(release: str, reader: Reader) -> Seen:
         helm=reader.helm_status(release),
         kubectl=" ".join(reader.command),
     )
-    if not seen.workloads() and not seen.helm:
-        raise UserError(_no_such_release(seen, reader))
+    if not snapshot.workloads() and not snapshot.helm:
+        raise UserError(_no_such_release(snapshot, reader))
     for kinds in _WHOLE_NAMESPACE:
         objects += reader.get(kinds)
     for kinds, group in _WHOLE_CLUSTER.items():
         if group in served:
             objects += reader.get(kinds, "--all-namespaces")
-    seen = replace(seen, objects=tuple(objects))
-    neighbours = reader.get("pods", "--all-namespaces") if seeing.waits_for_a_node(seen) else []
-    names = {name for _, name, _, _ in seeing.secret_references(seen)} | seeing.pull_secrets(seen)
+    snapshot = replace(snapshot, objects=tuple(objects))
+    neighbours = reader.get("pods", "--all-namespaces") if waits_for_a_node(snapshot) else []
+    names = {name for _, name, _, _ in secret_references(snapshot)} | pull_secrets(snapshot)
     return replace(
-        seen,
+        snapshot,
         neighbours=tuple(neighbours),
         secrets={name: keys for name in sorted(names) for keys in reader.secret(name)},
         logs={
             (pod, container): reader.log(pod, container, previous=previous)
-            for pod, container, previous in seeing.logs_wanted(seen)
+            for pod, container, previous in logs_wanted(snapshot)
         },
     )
 
 
-def _no_such_release(seen: Seen, reader: Reader) -> str:
-    everywhere = replace(seen, objects=tuple(reader.get("deployments", "--all-namespaces")))
+def _no_such_release(snapshot: Snapshot, reader: Reader) -> str:
+    everywhere = replace(snapshot, objects=tuple(reader.get("deployments", "--all-namespaces")))
     names = sorted(
         f"{workload['metadata']['labels'].get(INSTANCE)} in {workload['metadata']['namespace']}"
         for workload in everywhere.workloads()
@@ -165,7 +172,7 @@ def _no_such_release(seen: Seen, reader: Reader) -> str:
     )
     there = f"there are {', '.join(names)}" if names else "no other namespace has one either"
     return (
-        f"Namespace {seen.namespace} has no release {seen.release} of the chart; {there}. "
+        f"Namespace {snapshot.namespace} has no release {snapshot.release} of the chart; {there}. "
         "Set RELEASE and NAMESPACE (and CONTEXT)."
     )
 
@@ -177,20 +184,22 @@ def _reason(error: CommandError) -> str:
     return re.sub(r"^(error|Error from server \(\w+\)|Unable to connect to the server): ", "", text).rstrip(".")
 
 
-def tell(seen: Seen, findings: list[Finding], unread: Iterable[str]) -> Iterator[str]:
+def tell(snapshot: Snapshot, diagnoses: list[Diagnosis], unread: Iterable[str]) -> Iterator[str]:
     """The lines that are printed."""
-    yield f"Release {seen.release} in namespace {seen.namespace}"
-    yield from (f"  {line}" for line in rules.summary(seen))
-    yield from (f"  {line}" for line in rules.notes(seen))
+    yield f"Release {snapshot.release} in namespace {snapshot.namespace}"
+    yield from (f"  {line}" for line in rules.summary(snapshot))
+    yield from (f"  {line}" for line in rules.notes(snapshot))
     yield from (f"  Not looked at: {thing}" for thing in unread)
-    for number, finding in enumerate(findings, 1):
+    for number, diagnosis in enumerate(diagnoses, 1):
         yield ""
-        yield f"{number}. {finding.problem}."
-        yield f"     where  {finding.where}"
-        yield f"     do     {finding.remedy}"
-        yield f"     look   {finding.look}"
+        yield f"{number}. {diagnosis.problem}."
+        yield f"     where  {diagnosis.where}"
+        yield f"     do     {diagnosis.remedy}"
+        yield f"     look   {diagnosis.look}"
     yield ""
-    yield f"{len(findings)} thing{'s are' if len(findings) > 1 else ' is'} wrong." if findings else "Nothing is wrong."
+    yield (
+        f"{len(diagnoses)} thing{'s are' if len(diagnoses) > 1 else ' is'} wrong." if diagnoses else "Nothing is wrong."
+    )
 
 
 def reader() -> Reader:
@@ -216,11 +225,11 @@ def doctor() -> None:
     if not release:
         raise UserError("Which release? `make doctor RELEASE=name NAMESPACE=namespace`.")
     reading = reader()
-    seen = look(release, reading)
-    findings = rules.diagnose(seen)
-    for line in tell(seen, findings, reading.unread):
+    snapshot = look(release, reading)
+    diagnoses = rules.diagnose(snapshot)
+    for line in tell(snapshot, diagnoses, reading.unread):
         console.print(line, markup=False)
-    sys.exit(1 if findings else 0)
+    sys.exit(1 if diagnoses else 0)
 
 
 if __name__ == "__main__":

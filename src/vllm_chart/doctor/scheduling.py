@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
-from vllm_chart.doctor.snapshot import Object, Seen, dig, is_ready, name_of
+from vllm_chart.doctor.snapshot import Object, Snapshot, dig, is_ready, name_of
 
 _CONTROL_PLANE = {"node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"}
 _UNITS = {"m": Decimal("0.001"), "k": Decimal(10**3), "": Decimal(1)}
@@ -14,7 +14,7 @@ _UNITS |= {unit: Decimal(10 ** (3 * (i + 2))) for i, unit in enumerate("MGTPE")}
 _UNITS |= {f"{unit}i": Decimal(2 ** (10 * (i + 1))) for i, unit in enumerate("KMGTPE")}
 
 
-def obstacles_of(seen: Seen, pod: Object, node: Object) -> Iterator[tuple[str, str]]:
+def obstacles_of(snapshot: Snapshot, pod: Object, node: Object) -> Iterator[tuple[str, str]]:
     """Why a node doesn't take a pod, as kind and text; kinds are those that `remedy_for` knows."""
     spec = pod["spec"]
     if not is_ready(node):
@@ -44,25 +44,25 @@ def obstacles_of(seen: Seen, pod: Object, node: Object) -> Iterator[tuple[str, s
     if terms and not any(_matches(term, node) for term in terms):
         yield "affinity", "no match for affinity.nodeAffinity"
     offered = dig(node, "status", "allocatable", default={})
-    taken = _taken(seen, name_of(node))
+    taken = _taken(snapshot, name_of(node))
     for resource, wanted in requests(spec).items():
         total = quantity(offered.get(resource, "0"))
         free = total - taken.get(resource, Decimal(0))
         if wanted > free:
             amount = _amount(resource, free), _amount(resource, total)
-            has = f"{amount[0]} of {amount[1]} free" if seen.neighbours and total else f"there {amount[1]}"
+            has = f"{amount[0]} of {amount[1]} free" if snapshot.neighbours and total else f"there {amount[1]}"
             kind = "none" if not total else "small" if wanted > total else "full"
             yield f"{kind} {resource}", f"{resource} wanted {_amount(resource, wanted)}, {has}"
 
 
-def remedy_for(kind: str, seen: Seen) -> str:
+def remedy_for(kind: str, snapshot: Snapshot) -> str:
     """What helps against an obstacle of a node."""
     word, _, rest = kind.partition(" ")
     device = rest not in ("cpu", "memory", "ephemeral-storage")
     value = (
         "parallelism (tensor, pipeline and data multiply to the devices)" if device else f"resources.requests.{rest}"
     )
-    offers = [n for n in seen.of("Node") if quantity(dig(n, "status", "allocatable", rest, default="0"))]
+    offers = [n for n in snapshot.of("Node") if quantity(dig(n, "status", "allocatable", rest, default="0"))]
     if word == "none" and device and not offers:
         return (
             f"no node offers {rest}: install its device plugin (for NVIDIA the GPU Operator), add nodes with devices, "
@@ -73,11 +73,11 @@ def remedy_for(kind: str, seen: Seen) -> str:
         "none": f"add a node that offers {rest}",
         "small": f"lower {value}, or add a larger node",
         "full": f"free some {rest}, add a node, or lower {value}",
-        "label": f"correct nodeSelector, or label a node: {seen.kubectl} label node NODE {rest}",
+        "label": f"correct nodeSelector, or label a node: {snapshot.kubectl} label node NODE {rest}",
         "affinity": "correct affinity.nodeAffinity, or label a node",
         "taint": f"add to tolerations {{key: {key}, operator: Exists, effect: {rest.rpartition(':')[2]}}}",
         "control": "add a worker node",
-        "cordon": f"when its maintenance is over, {seen.kubectl} uncordon NODE",
+        "cordon": f"when its maintenance is over, {snapshot.kubectl} uncordon NODE",
         "node": "bring the node back, or add one",
     }
     return texts[word]
@@ -117,9 +117,9 @@ def requests(spec: Object) -> dict[str, Decimal]:
     return total
 
 
-def _taken(seen: Seen, node: str) -> dict[str, Decimal]:
+def _taken(snapshot: Snapshot, node: str) -> dict[str, Decimal]:
     taken: dict[str, Decimal] = {}
-    for pod in seen.neighbours:
+    for pod in snapshot.neighbours:
         if pod["spec"].get("nodeName") == node and pod["status"].get("phase") not in ("Succeeded", "Failed"):
             for name, amount in requests(pod["spec"]).items():
                 taken[name] = taken.get(name, Decimal(0)) + amount

@@ -15,7 +15,7 @@ INSTANCE = "app.kubernetes.io/instance"
 
 
 @dataclass(frozen=True)
-class Seen:
+class Snapshot:
     """What was read of a cluster.
 
     Attributes:
@@ -85,15 +85,15 @@ def pod_spec(workload: Object) -> Object:
     return dict(workload["spec"]["template"]["spec"])
 
 
-def secret_references(seen: Seen) -> Iterator[tuple[Object, str, str, str]]:
+def secret_references(snapshot: Snapshot) -> Iterator[tuple[Object, str, str, str]]:
     """Who refers to which Secret, to which of its keys (empty for all), and by which value of the chart."""
-    for workload in seen.workloads():
+    for workload in snapshot.workloads():
         spec = pod_spec(workload)
         references = [_secrets_of_container(c) for c in [*spec.get("initContainers", []), *spec["containers"]]]
         references += [_secrets_of_volume(volume) for volume in spec.get("volumes", [])]
         for name, key, value in dict.fromkeys(itertools.chain(*references)):
             yield workload, name, key, value
-    for ingress in seen.of("Ingress"):
+    for ingress in snapshot.of("Ingress"):
         for entry in ingress["spec"].get("tls", []):
             if name := entry.get("secretName"):
                 yield ingress, name, "tls.crt", "ingress.hosts"
@@ -120,23 +120,23 @@ def _secrets_of_volume(volume: Object) -> Iterator[tuple[str, str, str]]:
                 yield name, item["key"], values.get(volume["name"], "extraVolumes")
 
 
-def pull_secrets(seen: Seen) -> set[str]:
+def pull_secrets(snapshot: Snapshot) -> set[str]:
     """Names of the release's pull secrets, which may be missing as long as images come without them."""
-    return {s["name"] for workload in seen.workloads() for s in pod_spec(workload).get("imagePullSecrets", [])}
+    return {s["name"] for workload in snapshot.workloads() for s in pod_spec(workload).get("imagePullSecrets", [])}
 
 
-def logs_wanted(seen: Seen) -> Iterator[tuple[str, str, bool]]:
+def logs_wanted(snapshot: Snapshot) -> Iterator[tuple[str, str, bool]]:
     """Pod, container and whether the log of the run before is meant, for those that have ended."""
-    for pod in seen.servers():
+    for pod in snapshot.servers():
         for status in statuses_of(pod):
             ended = dig(status, "state", "terminated")
             if ended or dig(status, "lastState", "terminated"):
                 yield name_of(pod), status["name"], not ended
 
 
-def waits_for_a_node(seen: Seen) -> bool:
+def waits_for_a_node(snapshot: Snapshot) -> bool:
     """Whether a pod of the release has no node yet."""
-    return any((condition_of(pod, "PodScheduled") or {}).get("status") == "False" for pod in seen.servers())
+    return any((condition_of(pod, "PodScheduled") or {}).get("status") == "False" for pod in snapshot.servers())
 
 
 def served_name(server: Object) -> str:
@@ -150,10 +150,10 @@ def served_name(server: Object) -> str:
     return str(arguments[0])
 
 
-def claim_references(seen: Seen) -> Iterator[tuple[Object, str, str]]:
+def claim_references(snapshot: Snapshot) -> Iterator[tuple[Object, str, str]]:
     """Which workload mounts which claim, and by which value of the chart."""
     values = {"model-cache": "cache.model", "compile-cache": "cache.compile", "model": "model.uri"}
-    for workload in seen.workloads():
+    for workload in snapshot.workloads():
         for volume in pod_spec(workload).get("volumes", []):
             if name := dig(volume, "persistentVolumeClaim", "claimName"):
                 given = "model.lora.adapters" if volume["name"].startswith("adapter-") else "extraVolumes"
@@ -237,11 +237,11 @@ def time_of(text: str | None) -> datetime:
 
 
 def event_time_text(event: Object) -> str:
-    """When an event was last seen, as the API server has it."""
+    """When an event was last snapshot, as the API server has it."""
     latest = dig(event, "series", "lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime")
     return str(latest or event["metadata"]["creationTimestamp"])
 
 
 def event_time(event: Object) -> datetime:
-    """When an event was last seen."""
+    """When an event was last snapshot."""
     return time_of(event_time_text(event))

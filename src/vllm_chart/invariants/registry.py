@@ -1,6 +1,6 @@
-"""Says what must hold for any values, so that the tests of the chart and a check of a user's values ask the same.
+"""What must hold for any values, so that the tests of the chart and a check of a user's values ask the same.
 
-Each statement is a `Check` in CHECKS: what it says, what finds where it does not hold, and what to do then.
+Each statement is an `Invariant` in INVARIANTS: what it says, what finds where it does not hold, and what to do then.
 What only the chart's author can break is stated in tests/render/test_invariants.py alone.
 """
 
@@ -18,15 +18,15 @@ from vllm_chart.chart import CHART, app_version
 from vllm_chart.invariants import kubernetes_api, names, pod_security, promql, references, vllm_arguments
 from vllm_chart.render import helm
 from vllm_chart.render.findings import Finding
-from vllm_chart.render.helm import Rendered
+from vllm_chart.render.helm import Render
 from vllm_chart.render.objects import Container, Objects, Step, containers, nodes, pods
 
 #: For one more render of values of which the schema was asked already: a third of a render's CPU time.
-ASKED_ALREADY = "--skip-schema-validation"
+SKIP_SCHEMA = "--skip-schema-validation"
 
 #: Release names as long as Helm takes them, one plain and one that no Service may have.
 LONG_NAME = "release" + "-name" * 9 + "s"
-ODD_NAME = "7b.chat" + ".model-v1" * 5 + "s"
+UNUSUAL_NAME = "7b.chat" + ".model-v1" * 5 + "s"
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Subject:
     release: str = "test"
     namespace: str = "models"
 
-    def render(self, *options: str, release: str = "") -> Rendered:
+    def render(self, *options: str, release: str = "") -> Render:
         """Return the values' render; a second one costs nothing."""
         return helm.render(
             *self.layers,
@@ -71,12 +71,12 @@ class Subject:
         return replace(self, values=values, layers=(values,), options=())
 
 
-#: What a check raises where an object lacks what it looks for.
-UNTOLD = (LookupError, TypeError, AttributeError, ValueError)
+#: Errors that an invariant raises where an object lacks what it looks for.
+INSPECTION_ERRORS = (LookupError, TypeError, AttributeError, ValueError)
 
 
 @dataclass(frozen=True)
-class Check:
+class Invariant:
     """One statement about any values: what it says, what finds its breaches, and what to do about one."""
 
     says: str
@@ -86,11 +86,11 @@ class Check:
     def of(self, subject: Subject) -> tuple[Sequence[Finding], frozenset[str]]:
         """Return the findings, and of which kinds the user's own objects were left out, as they lack what it looks for.
 
-        Raises one of UNTOLD where the chart's own lack it.
+        Raises one of INSPECTION_ERRORS where the chart's own lack it.
         """
         own = frozenset(item.kind for item in subject.objects() if not item.of_chart)
         for kinds in (frozenset(), *(frozenset([kind]) for kind in sorted(own))):
-            with contextlib.suppress(*UNTOLD):
+            with contextlib.suppress(*INSPECTION_ERRORS):
                 return self.findings(replace(subject, unknown=subject.unknown | kinds)), kinds
         return self.findings(replace(subject, unknown=subject.unknown | own)), own
 
@@ -216,12 +216,12 @@ def legal_names(subject: Subject) -> list[Finding]:
 
 
 def names_of_any_release(subject: Subject) -> list[Finding]:
-    """Names and labels that Kubernetes refuses only where the release has a long or odd name."""
+    """Names and labels that Kubernetes refuses only for long or unusual release names."""
     known = {(finding.path, finding.text) for finding in legal_names(subject)}
     return [
         replace(finding, text=f"{finding.text} (release {release})")
-        for release in (LONG_NAME, ODD_NAME)
-        for finding in names.findings(subject.objects(ASKED_ALREADY, release=release))
+        for release in (LONG_NAME, UNUSUAL_NAME)
+        for finding in names.findings(subject.objects(SKIP_SCHEMA, release=release))
         if (finding.path, finding.text) not in known
     ]
 
@@ -241,38 +241,38 @@ def _flag(finding: Finding) -> str:
 
 
 #: A statement of each kind, by a short name.
-CHECKS: dict[str, Check] = {
-    "kubernetes": Check("Kubernetes takes every object", kubernetes, _explain),
-    "restricted": Check(
+INVARIANTS: dict[str, Invariant] = {
+    "kubernetes": Invariant("Kubernetes takes every object", kubernetes, _explain),
+    "restricted": Invariant(
         'pods meet the Pod Security Standard "restricted"',
         restricted,
         lambda _: "leave it out, or write what the sentence asks for",
     ),
-    "arguments": Check("vLLM takes every argument", arguments, _flag),
-    "queries": Check("every query reads what is there", queries, lambda _: "write a name that /metrics lists"),
-    "references": Check(
+    "arguments": Invariant("vLLM takes every argument", arguments, _flag),
+    "queries": Invariant("every query reads what is there", queries, lambda _: "write a name that /metrics lists"),
+    "references": Invariant(
         "every name leads somewhere",
         names_lead_somewhere,
         lambda _: "write a name that is there, or add what it names",
     ),
-    "repetitions": Check("nothing is given twice", repetitions, lambda _: "leave one of them out"),
-    "numbers": Check("no number loses its form", numbers, lambda _: "write it in quotation marks"),
-    "names": Check(
+    "repetitions": Invariant("nothing is given twice", repetitions, lambda _: "leave one of them out"),
+    "numbers": Invariant("no number loses its form", numbers, lambda _: "write it in quotation marks"),
+    "names": Invariant(
         "every name and label is one that Kubernetes takes",
         legal_names,
         lambda _: "write up to 63 letters, digits, dashes, dots and underscores, a letter or digit at both ends",
     ),
-    "releaseNames": Check(
-        "so are they where the release has a long or odd name",
+    "releaseNames": Invariant(
+        "names and labels are valid for long or unusual release names",
         names_of_any_release,
         lambda _: "write a shorter one, with letters, digits and dashes",
     ),
-    "startAndStop": Check(
+    "startAndStop": Invariant(
         "a server can start and stop as vLLM needs",
         start_and_stop,
         lambda _: "leave it to the chart: take it out of podSpec",
     ),
-    "again": Check(
+    "again": Invariant(
         "an upgrade renders like an install",
         the_same_again,
         lambda _: "leave out what is drawn by lot or read from the clock",

@@ -20,7 +20,7 @@ def accelerator_type(server: Server) -> str:
 
 
 def _device(devices: Mapping[str, Any]) -> str:
-    """Return the resource that the chart derives: the first of a known vendor, else the first; empty without devices."""
+    """Return the resource that the chart derives: the first of a known vendor, else the first, or empty."""
     return next((name for name in devices if accelerators.of_resource(name)), next(iter(devices), ""))
 
 

@@ -44,7 +44,7 @@ class HelmError(Exception):
 
 
 @dataclass(frozen=True)
-class Rendered:
+class Render:
     """The output of one `helm template`, its objects, and the command that gives it again."""
 
     text: str
@@ -64,7 +64,7 @@ def binary() -> str:
 @functools.cache
 def version() -> tuple[int, int, int]:
     """Return the version of the helm program, such as (4, 3, 1); where it doesn't know its patch, that is 0."""
-    output = run(["version", "--template", "{{.Version}}"])
+    output = call(["version", "--template", "{{.Version}}"])
     found = re.match(r"v(\d+)\.(\d+)(?:\.(\d+))?", output)
     if not found:
         raise ValueError(f"helm names its version as {output!r}")
@@ -83,7 +83,7 @@ def _environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", ""), "HOME": home, "KUBECONFIG": f"{home}/no-cluster", **homes, **memory}
 
 
-def run(arguments: Sequence[str], stdin: str = "") -> str:
+def call(arguments: Sequence[str], stdin: str = "") -> str:
     """Return what the helm program prints; raises HelmError where it fails or writes to standard error."""
     command = [binary(), *arguments]
     done = subprocess.run(command, input=stdin, capture_output=True, encoding="utf-8", env=_environment(), check=False)
@@ -106,7 +106,7 @@ def _named(chart: Path | None) -> Path:
     return chart
 
 
-def digest(chart: Path) -> str:
+def chart_hash(chart: Path) -> str:
     """Return a hash of every file of the chart with its path."""
     files = []
     for folder, _, names in os.walk(chart):
@@ -114,11 +114,11 @@ def digest(chart: Path) -> str:
             path = os.path.join(folder, name)  # noqa: PTH118 - asked at every render
             about = os.stat(path)  # noqa: PTH116
             files.append((path, about.st_mtime_ns, about.st_size))
-    return _digest(chart, tuple(sorted(files)))
+    return _hash_of(chart, tuple(sorted(files)))
 
 
 @functools.lru_cache(maxsize=64)
-def _digest(chart: Path, files: tuple[tuple[str, int, int], ...]) -> str:
+def _hash_of(chart: Path, files: tuple[tuple[str, int, int], ...]) -> str:
     """The hash, taken once as long as no file changes its time or size."""
     total = hashlib.sha256()
     for name, _, _ in files:
@@ -136,7 +136,7 @@ def render(
     namespace: str = "models",
     options: Sequence[str] = (),
     kube_version: str = KUBE_VERSION,
-) -> Rendered:
+) -> Render:
     """Return a chart, ours unless another is named, rendered offline; at most one of the values is a map.
 
     Raises HelmError where Helm refuses, warns or writes no strict YAML, FileNotFoundError where the chart is not there.
@@ -157,15 +157,15 @@ def render(
     places = {str(chart), *map(str, files)}
     words = json.dumps([word for word in command if word not in places]).replace(f"{Path.cwd()}/", "")
     key = hashlib.sha256(b"\0".join([words.encode(), *(path.read_bytes() for path in files)])).hexdigest()
-    return _render(command, stdin, key + digest(chart))
+    return _render(command, stdin, key + chart_hash(chart))
 
 
 @functools.lru_cache(maxsize=512)
-def _render(arguments: tuple[str, ...], stdin: str, key: str) -> Rendered:
+def _render(arguments: tuple[str, ...], stdin: str, key: str) -> Render:
     """One render for each content of what Helm reads, which is in the key."""
     text, command = _kept(arguments, stdin, key), _shown(arguments, stdin)
     try:
-        return Rendered(text, _objects(text), command)
+        return Render(text, _objects(text), command)
     except yaml.YAMLError as error:
         raise HelmError(f"Error: YAML parse error in what Helm writes: {go_yaml.problem(error)}", command) from None
 
@@ -194,7 +194,7 @@ def _reader() -> str:
 def _kept(arguments: tuple[str, ...], stdin: str, key: str, ask: Callable[[], str] | None = None) -> str:
     """Helm's output or refusal; kept in the folder $VLLM_CHART_RENDERS, if set, for later runs and other workers."""
     folder = os.environ.get("VLLM_CHART_RENDERS")
-    ask = ask or functools.partial(run, arguments, stdin)
+    ask = ask or functools.partial(call, arguments, stdin)
     if not folder:
         return ask()
     program = Path(binary()).stat()
@@ -219,7 +219,7 @@ def lint(values: Path, chart: Path | None = None) -> str:
     """Return what `helm lint --strict` says of a chart, ours unless another is named; or raises HelmError."""
     chart = _named(chart)
     arguments = ("lint", str(chart), "--strict", "--kube-version", KUBE_VERSION, "--values", str(values))
-    key = f"lint {hashlib.sha256(values.read_bytes()).hexdigest()} {KUBE_VERSION} {digest(chart)}"
+    key = f"lint {hashlib.sha256(values.read_bytes()).hexdigest()} {KUBE_VERSION} {chart_hash(chart)}"
     return _kept(arguments, "", key)
 
 
@@ -229,10 +229,12 @@ def release_size(values: Path, chart: Path | None = None) -> int:
     arguments = ("install", "test", str(chart), "--values", str(values), "--dry-run=client", "--output=json")
 
     def size() -> str:
-        release = json.dumps(json.loads(run(arguments)), separators=(",", ":"))
+        release = json.dumps(json.loads(call(arguments)), separators=(",", ":"))
         return str(len(base64.b64encode(gzip.compress(release.encode(), 9))))
 
-    return int(_kept(arguments, "", f"size {hashlib.sha256(values.read_bytes()).hexdigest()} {digest(chart)}", size))
+    return int(
+        _kept(arguments, "", f"size {hashlib.sha256(values.read_bytes()).hexdigest()} {chart_hash(chart)}", size)
+    )
 
 
 def lint_log(values: Values, chart: Path, kube_version: str = KUBE_VERSION) -> str:
@@ -255,7 +257,7 @@ def kept_log(arguments: Sequence[str], stdin: str, key: str, chart: Path) -> str
         )
         return done.stdout + done.stderr
 
-    return _kept(tuple(arguments), stdin, f"log {key} {digest(chart)}", log)
+    return _kept(tuple(arguments), stdin, f"log {key} {chart_hash(chart)}", log)
 
 
 def notes(*values: Values, chart: Path | None = None, release: str = "test", namespace: str = "models") -> str:

@@ -59,7 +59,7 @@ class Gpu:
 
 
 @dataclass(frozen=True)
-class Wish:
+class SizingRequest:
     """What is asked for; 0 leaves a number to the arithmetic."""
 
     gpus: int = 0
@@ -125,103 +125,105 @@ def split(model: Model, gpus: int, node: int = NODE_GPUS) -> tuple[int, int]:
     return (max(sizes), gpus // max(sizes)) if sizes else (0, 0)
 
 
-def fit(model: Model, device: Gpu, gpus: int, context: int, *, wish: Wish, utilization: float) -> Fit | None:
+def fit(model: Model, device: Gpu, gpus: int, context: int, *, wanted: SizingRequest, utilization: float) -> Fit | None:
     """Return how a model lies on so many GPUs; None where it can't be split so."""
-    tensor, pipeline = split(model, gpus, wish.node)
+    tensor, pipeline = split(model, gpus, wanted.node)
     if not tensor:
         return None
     return Fit(
         tensor=tensor,
         pipeline=pipeline,
-        nodes=max(1, gpus // wish.node),
+        nodes=max(1, gpus // wanted.node),
         utilization=utilization,
         usable=device.memory * utilization,
         weights=model.weights / gpus,
         runtime=model.runtime(tensor),
         context=context,
-        request=model.request(context, tensor, pipeline, wish.cache_bytes),
+        request=model.request(context, tensor, pipeline, wanted.cache_bytes),
     )
 
 
-def longest(model: Model, device: Gpu, gpus: int, wish: Wish, utilization: float) -> int:
+def longest(model: Model, device: Gpu, gpus: int, wanted: SizingRequest, utilization: float) -> int:
     """Return the longest context in whole thousands that fits the wished number of requests; 0 where none does."""
     low, high = 0, (model.context or 1024 * 1024) // 1024
     while low < high:
         middle = (low + high + 1) // 2
-        found = fit(model, device, gpus, middle * 1024, wish=wish, utilization=utilization)
-        if found and found.requests >= wish.concurrency:
+        found = fit(model, device, gpus, middle * 1024, wanted=wanted, utilization=utilization)
+        if found and found.requests >= wanted.concurrency:
             low = middle
         else:
             high = middle - 1
     return low * 1024
 
 
-def plan(model: Model, device: Gpu, wish: Wish, name: str) -> Fit:
-    """Return the smallest way in which the wish fits; raises InputError that says what would where none does."""
-    if wish.context and model.context and wish.context > model.context:
-        raise InputError(f"CONTEXT={wish.context} is longer than {name} was made for: at most {model.context} tokens.")
-    shares = (wish.utilization,) if wish.utilization else (UTILIZATION, MOST_UTILIZATION)
-    if wish.gpus > wish.node and wish.gpus % wish.node:
-        less = wish.gpus // wish.node * wish.node
+def plan(model: Model, device: Gpu, wanted: SizingRequest, name: str) -> Fit:
+    """Return the smallest way in which the request fits; raises InputError that says what would where none does."""
+    if wanted.context and model.context and wanted.context > model.context:
         raise InputError(
-            f"GPUS={wish.gpus} are no whole nodes of {wish.node}: write GPUS={less} or GPUS={less + wish.node}, "
+            f"CONTEXT={wanted.context} is longer than {name} was made for: at most {model.context} tokens."
+        )
+    shares = (wanted.utilization,) if wanted.utilization else (UTILIZATION, MOST_UTILIZATION)
+    if wanted.gpus > wanted.node and wanted.gpus % wanted.node:
+        less = wanted.gpus // wanted.node * wanted.node
+        raise InputError(
+            f"GPUS={wanted.gpus} are no whole nodes of {wanted.node}: write GPUS={less} or GPUS={less + wanted.node}, "
             "or the GPUs of your nodes as NODE_GPUS=4."
         )
-    counts = (wish.gpus,) if wish.gpus else tuple(count for count in COUNTS if count <= wish.node)
-    aim = wish.context or min(model.context or 8192, 8192)
+    counts = (wanted.gpus,) if wanted.gpus else tuple(count for count in COUNTS if count <= wanted.node)
+    aim = wanted.context or min(model.context or 8192, 8192)
     for count in counts:
         for share in shares:
-            found = fit(model, device, count, aim, wish=wish, utilization=share)
-            if found is None or found.requests < wish.concurrency:
+            found = fit(model, device, count, aim, wanted=wanted, utilization=share)
+            if found is None or found.requests < wanted.concurrency:
                 continue
-            if not wish.context:
-                context = max(aim, longest(model, device, count, wish, share))
-                found = fit(model, device, count, context, wish=wish, utilization=share)
+            if not wanted.context:
+                context = max(aim, longest(model, device, count, wanted, share))
+                found = fit(model, device, count, context, wanted=wanted, utilization=share)
                 assert found is not None, "the same number of GPUs as before"
             return found
-    raise InputError(_refusal(model, device, wish, name, aim=aim, count=counts[-1], share=shares[-1]))
+    raise InputError(_refusal(model, device, wanted, name, aim=aim, count=counts[-1], share=shares[-1]))
 
 
-def _refusal(model: Model, device: Gpu, wish: Wish, name: str, *, aim: int, count: int, share: float) -> str:
-    """Return why a wish does not fit, and what would."""
-    most = fit(model, device, count, aim, wish=wish, utilization=share)
+def _refusal(model: Model, device: Gpu, wanted: SizingRequest, name: str, *, aim: int, count: int, share: float) -> str:
+    """Return why a request does not fit, and what would."""
+    most = fit(model, device, count, aim, wanted=wanted, utilization=share)
     if most is None:
-        sizes = ", ".join(map(str, [size for size in range(1, 17) if split(model, size, wish.node)[0]]))
+        sizes = ", ".join(map(str, [size for size in range(1, 17) if split(model, size, wanted.node)[0]]))
         return f"GPUS={count} can't share {name}: its {model.heads} heads and {model.layers} layers split over {sizes}."
     where = f"{count} × {device.name}"  # noqa: RUF001
     instead = []
     if most.free > 0:
-        if context := longest(model, device, count, wish, share):
+        if context := longest(model, device, count, wanted, share):
             instead.append(f"CONTEXT={context}")
         if most.requests >= 1:
             instead.append(f"CONCURRENCY={int(most.requests)}")
-        if wish.cache_bytes > 1:
-            half = dataclasses.replace(wish, cache_bytes=1)
-            smaller = fit(model, device, count, aim, wish=half, utilization=share)
-            instead += ["KV_CACHE_DTYPE=fp8"] if smaller and smaller.requests >= wish.concurrency else []
-    for more in sorted({*COUNTS, *(wish.node * nodes for nodes in (1, 2, 3, 4))}):
-        larger = fit(model, device, more, aim, wish=wish, utilization=share) if more > count else None
-        if larger and larger.requests >= wish.concurrency:
+        if wanted.cache_bytes > 1:
+            half = dataclasses.replace(wanted, cache_bytes=1)
+            smaller = fit(model, device, count, aim, wanted=half, utilization=share)
+            instead += ["KV_CACHE_DTYPE=fp8"] if smaller and smaller.requests >= wanted.concurrency else []
+    for more in sorted({*COUNTS, *(wanted.node * nodes for nodes in (1, 2, 3, 4))}):
+        larger = fit(model, device, more, aim, wanted=wanted, utilization=share) if more > count else None
+        if larger and larger.requests >= wanted.concurrency:
             instead.append(f"GPUS={more}" + (f" on {larger.nodes} nodes" if larger.nodes > 1 else ""))
             break
     for other in accelerators.gpus():
         candidate = gpu(other)
         there = (
-            fit(model, candidate, count, aim, wish=wish, utilization=share)
+            fit(model, candidate, count, aim, wanted=wanted, utilization=share)
             if candidate.memory > device.memory
             else None
         )
-        if there and there.requests >= wish.concurrency:
+        if there and there.requests >= wanted.concurrency:
             instead.append(f"GPU={other}")
             break
     need = (
         f"the weights take {most.weights / GIB:.1f} GiB and the runtime {most.runtime / GIB:.1f} GiB "
         f"of {most.usable / GIB:.1f} GiB on each"
         if most.free <= 0
-        else f"the KV cache needs {most.request * wish.concurrency / GIB:.1f} GiB on each, and "
+        else f"the KV cache needs {most.request * wanted.concurrency / GIB:.1f} GiB on each, and "
         f"{most.free / GIB:.1f} GiB are left beside weights and runtime"
     )
-    asked = f"{name} with {wish.concurrency} requests of {aim} tokens"
+    asked = f"{name} with {wanted.concurrency} requests of {aim} tokens"
     return f"{where} can't hold {asked}: {need}. {' or '.join(instead) or 'A smaller or quantized model'} would do."
 
 
@@ -326,7 +328,7 @@ def _count(name: str, text: str) -> int:
     return int(float(found.group(1)) * scale)
 
 
-def wish(given: Mapping[str, str]) -> Wish:
+def sizing_request(given: Mapping[str, str]) -> SizingRequest:
     """Return the numbers that are asked for; raises InputError where one makes no sense."""
     share = given.get("UTILIZATION", "")
     if share and not re.fullmatch(r"0?\.\d+|1(\.0+)?", share):
@@ -334,7 +336,7 @@ def wish(given: Mapping[str, str]) -> Wish:
     cache = given.get("KV_CACHE_DTYPE") or "auto"
     if cache not in ("auto", "fp8"):
         raise InputError(f"KV_CACHE_DTYPE={cache} isn't known here: write auto or fp8.")
-    return Wish(
+    return SizingRequest(
         gpus=_count("GPUS", given.get("GPUS", "")),
         context=_count("CONTEXT", given.get("CONTEXT", "")),
         concurrency=_count("CONCURRENCY", given.get("CONCURRENCY", "")) or 8,
@@ -443,7 +445,7 @@ def run() -> None:
     """Ask, reckon, and write the file."""
     names = re.findall(r"^\| ([A-Z_]+) \|", __doc__ or "", re.MULTILINE)
     given = _ask({name: os.environ.get(name, "").strip() for name in names})
-    asked, device = wish(given), gpu(given["GPU"])
+    asked, device = sizing_request(given), gpu(given["GPU"])
     model = load(given["MODEL"], given["CONFIG"], given["PARAMETERS"])
     found = plan(model, device, asked, given["MODEL"])
     made = values(given["MODEL"], model, device, found, exposure=given["EXPOSURE"], cache_bytes=asked.cache_bytes)

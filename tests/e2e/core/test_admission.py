@@ -12,7 +12,7 @@ from pytest_helm_charts.clusters import Cluster
 
 from ci import cluster, load_images
 from ci.common import ROOT
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from scripts.value_sets import ValueSet
 from vllm_chart.errors import CommandError
 from vllm_chart.render import helm
@@ -29,10 +29,10 @@ NAMESPACE = "vllm-admission"
 
 
 @pytest.fixture(scope="module")
-def namespace(kube_cluster: Cluster) -> Iterator[Release]:
+def namespace(kube_cluster: Cluster) -> Iterator[HelmRelease]:
     """A namespace that enforces "restricted", for objects that are admitted, and pods that may not find an image."""
     assert kube_cluster.kube_config_path == str(cluster.KUBECONFIG)
-    release = Release("gpu", NAMESPACE)
+    release = HelmRelease("gpu", NAMESPACE)
     release.create_namespace()
     yield release
     cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
@@ -48,7 +48,7 @@ def _pod_templates(body: dict[str, Any]) -> list[dict[str, Any]]:
     return [body["spec"]["template"]] if body["kind"] == "Deployment" else []
 
 
-def test_the_api_server_admits_every_object(value_set: ValueSet, namespace: Release) -> None:
+def test_the_api_server_admits_every_object(value_set: ValueSet, namespace: HelmRelease) -> None:
     served = {line.split("/")[0] for line in cluster.kubectl("api-versions").split()}
     objects: list[dict[str, Any]] = []
     templates: list[dict[str, Any]] = []
@@ -83,9 +83,9 @@ def test_the_api_server_admits_every_object(value_set: ValueSet, namespace: Rele
     assert not errors, "\n".join(errors)
 
 
-def test_a_monitor_that_the_cluster_does_not_know_is_refused_before_anything_is_made(namespace: Release) -> None:
+def test_a_monitor_that_the_cluster_does_not_know_is_refused_before_anything_is_made(namespace: HelmRelease) -> None:
     assert "monitoring.coreos.com/v1" not in cluster.kubectl("api-versions").split()
-    release = Release("monitored", namespace.namespace)
+    release = HelmRelease("monitored", namespace.namespace)
     with pytest.raises(CommandError) as failure:
         release.install([], {"metrics": {"serviceMonitor": {"enabled": True}}})
     refusal = (
@@ -118,7 +118,7 @@ def gpus(kube_cluster: Cluster) -> Iterator[int]:
 
 @pytest.mark.parametrize(("values", "devices"), [("single-gpu", 1), ("multi-gpu", 2)])
 def test_a_gpu_set_is_scheduled_where_its_gpus_are_free_and_not_elsewhere(
-    values: str, devices: int, gpus: int, namespace: Release
+    values: str, devices: int, gpus: int, namespace: HelmRelease
 ) -> None:
     # this machine's cores and memory are fewer than a GPU node's; the GPUs are what is looked at
     small = {"resources": {kind: {"cpu": "10m", "memory": "256Mi"} for kind in ("requests", "limits")}}
@@ -136,7 +136,7 @@ def test_a_gpu_set_is_scheduled_where_its_gpus_are_free_and_not_elsewhere(
         namespace.uninstall()
 
 
-def _decisions(release: Release, replicas: int) -> list[str]:
+def _decisions(release: HelmRelease, replicas: int) -> list[str]:
     """For each pod `scheduled`, or the scheduler's reason; waits up to a minute for all."""
     deadline = time.monotonic() + 60
     while True:

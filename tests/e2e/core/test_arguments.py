@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from ci.common import ROOT
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from scripts.value_sets import value_sets
 from vllm_chart.chart import DATA, app_version
 from vllm_chart.render import helm
@@ -29,7 +29,7 @@ print("problems:" + json.dumps(problems))
 """
 
 
-def _run(release: Release, program: str, **files: str) -> str:
+def _run(release: HelmRelease, program: str, **files: str) -> str:
     """What a Python program prints inside the server's container; files are put into /tmp first."""
     (pod,) = [pod["metadata"]["name"] for pod in release.pods()]
     for name, text in {"program.py": program, **files}.items():
@@ -59,7 +59,7 @@ def _without_config(arguments: list[str]) -> list[str]:
     return [*arguments[:at], *arguments[at + 2 :]]
 
 
-def test_vllms_own_parser_takes_the_arguments_of_every_value_set(release: Release) -> None:
+def test_vllms_own_parser_takes_the_arguments_of_every_value_set(release: HelmRelease) -> None:
     cases = _arguments()
     # the check must be able to fail
     cases["broken"] = [*next(iter(cases.values())), "--enable-chunked-prefill=true"]
@@ -69,7 +69,7 @@ def test_vllms_own_parser_takes_the_arguments_of_every_value_set(release: Releas
     assert not problems
 
 
-def test_the_flags_that_were_written_down_are_those_of_the_image(release: Release) -> None:
+def test_the_flags_that_were_written_down_are_those_of_the_image(release: HelmRelease) -> None:
     _run(release, (ROOT / "ci" / "build" / "dump_vllm_args.py").read_text())
     (pod,) = [pod["metadata"]["name"] for pod in release.pods()]
     assert release.kubectl("exec", pod, "--", "cat", "/tmp/output") == DUMP.read_text()  # noqa: S108

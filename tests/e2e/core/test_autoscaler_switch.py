@@ -12,7 +12,7 @@ import pytest
 from pytest_helm_charts.clusters import Cluster
 
 from ci import cluster, tools
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from vllm_chart.chart import CHART
 from vllm_chart.errors import CommandError
 
@@ -25,11 +25,11 @@ def hpa(minimum: int) -> dict[str, Any]:
 
 
 @pytest.fixture(params=["in use", "oldest"])
-def pending(request: pytest.FixtureRequest, kube_cluster: Cluster) -> Iterator[Release]:
+def pending(request: pytest.FixtureRequest, kube_cluster: Cluster) -> Iterator[HelmRelease]:
     """A release of the Helm in use or of the oldest one, not yet installed."""
     assert kube_cluster.kube_config_path == str(cluster.KUBECONFIG)
     program = tools.find("helm") if request.param == "in use" else tools.oldest_helm(install=True)
-    release = Release("switch", "vllm-switch", str(program))
+    release = HelmRelease("switch", "vllm-switch", str(program))
     release.create_namespace()
     release.uninstall()
     yield release
@@ -37,18 +37,18 @@ def pending(request: pytest.FixtureRequest, kube_cluster: Cluster) -> Iterator[R
     cluster.kubectl("delete", "namespace", release.namespace)  # waits, as the next test makes it again
 
 
-def replicas(release: Release) -> int:
+def replicas(release: HelmRelease) -> int:
     """The number that the Deployment asks for."""
     return int(release.kubectl("get", f"deployment/{release.name}", "--output=jsonpath={.spec.replicas}"))
 
 
-def upgrade(release: Release, **values: Any) -> int:
+def upgrade(release: HelmRelease, **values: Any) -> int:
     """The number of replicas right after an installation or upgrade with these values."""
     release.install([], {**VALUES, **values})
     return replicas(release)
 
 
-def wait_for(release: Release, count: int) -> None:
+def wait_for(release: HelmRelease, count: int) -> None:
     """Return when the autoscaler has made the number that; it looks every 15 s."""
     deadline = time.monotonic() + 90
     while (found := replicas(release)) != count:
@@ -56,7 +56,7 @@ def wait_for(release: Release, count: int) -> None:
         time.sleep(0.5)
 
 
-def test_the_running_count_is_kept_when_an_autoscaler_comes_and_goes(pending: Release) -> None:
+def test_the_running_count_is_kept_when_an_autoscaler_comes_and_goes(pending: HelmRelease) -> None:
     assert upgrade(pending, replicas=2) == 2
     assert upgrade(pending, replicas=2, **hpa(1)) == 2
     # the number is gone from the values, not from the manifest that Helm compares with
@@ -74,7 +74,7 @@ def test_the_running_count_is_kept_when_an_autoscaler_comes_and_goes(pending: Re
     assert replicas(pending) == 1
 
 
-def test_a_release_that_began_with_an_autoscaler_keeps_its_count(pending: Release) -> None:
+def test_a_release_that_began_with_an_autoscaler_keeps_its_count(pending: HelmRelease) -> None:
     upgrade(pending, **hpa(3))
     wait_for(pending, 3)
     assert upgrade(pending, podLabels={"upgrade": "again"}, **hpa(3)) == 3

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 import pytest
 from kubernetes import client
 
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from ci.images import VLLM
 
 CLAIM = "storage-probe"
 
 
 @pytest.fixture
-def claim(release: Release, core: client.CoreV1Api) -> Iterator[str]:
+def claim(release: HelmRelease, core: client.CoreV1Api) -> Iterator[str]:
     """A claim of the default storage class, and a pod that writes to it."""
     core.create_namespaced_persistent_volume_claim(
         release.namespace,
@@ -56,7 +56,7 @@ def claim(release: Release, core: client.CoreV1Api) -> Iterator[str]:
     core.delete_namespaced_persistent_volume_claim(CLAIM, release.namespace)
 
 
-def test_a_claim_binds_and_a_pod_writes_to_it(release: Release, core: client.CoreV1Api, claim: str) -> None:
+def test_a_claim_binds_and_a_pod_writes_to_it(release: HelmRelease, core: client.CoreV1Api, claim: str) -> None:
     deadline = time.monotonic() + 120
     while (phase := core.read_namespaced_pod(claim, release.namespace).status.phase) not in ("Succeeded", "Failed"):
         assert time.monotonic() < deadline, f"the pod is {phase} after 2 minutes"

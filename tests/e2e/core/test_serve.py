@@ -14,7 +14,7 @@ from kubernetes.client.exceptions import ApiException
 from ci.chat import lines
 from ci.common import ROOT
 from ci.demo import MODEL
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from vllm_chart.sizing import model_memory
 
 MODELS = ROOT / "tests" / "commands" / "models.yaml"  # whose configs are worked by hand there
@@ -62,7 +62,7 @@ def test_metrics_count_each_finished_request(api: httpx.Client) -> None:
     assert _finished_requests(api) == before + 1
 
 
-def test_the_kv_cache_holds_what_make_new_values_reckons(release: Release, api: httpx.Client) -> None:
+def test_the_kv_cache_holds_what_make_new_values_reckons(release: HelmRelease, api: httpx.Client) -> None:
     api.get("/health").raise_for_status()
     (pod,) = [pod["metadata"]["name"] for pod in release.pods()]
     reported = re.search(r"CPU KV cache size: ([\d,]+) tokens", release.kubectl("logs", pod, "--tail=-1"))
@@ -77,14 +77,14 @@ def test_the_kv_cache_holds_what_make_new_values_reckons(release: Release, api: 
     assert int(reported[1].replace(",", "")) == blocks * BLOCK_TOKENS
 
 
-def test_the_record_that_helm_keeps_of_a_release_is_small(release: Release, record: Callable[..., None]) -> None:
+def test_the_record_that_helm_keeps_of_a_release_is_small(release: HelmRelease, record: Callable[..., None]) -> None:
     secret = release.kubectl("get", "secret", "--selector=owner=helm,status=deployed", "--output=json")
     (kept,) = [len(base64.b64decode(item["data"]["release"])) for item in json.loads(secret)["items"]]
     record("Helm's Secret of the release", size=f"{kept / 1000:.0f} kB")
     assert kept < 200_000
 
 
-def test_no_container_has_restarted(release: Release, api: httpx.Client) -> None:
+def test_no_container_has_restarted(release: HelmRelease, api: httpx.Client) -> None:
     api.get("/health").raise_for_status()
     restarts = {
         f"{pod['metadata']['name']}/{status['name']}": status["restartCount"]
@@ -95,7 +95,9 @@ def test_no_container_has_restarted(release: Release, api: httpx.Client) -> None
     assert set(restarts.values()) == {0}, restarts
 
 
-def test_the_namespace_admits_the_pod_and_refuses_a_privileged_one(release: Release, core: client.CoreV1Api) -> None:
+def test_the_namespace_admits_the_pod_and_refuses_a_privileged_one(
+    release: HelmRelease, core: client.CoreV1Api
+) -> None:
     labels = core.read_namespace(release.namespace).metadata.labels
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
     privileged = client.V1Pod(
@@ -113,7 +115,7 @@ def test_the_namespace_admits_the_pod_and_refuses_a_privileged_one(release: Rele
 
 
 def test_a_pod_resolves_service_names_and_reaches_the_server_by_its_own(
-    release: Release, core: client.CoreV1Api
+    release: HelmRelease, core: client.CoreV1Api
 ) -> None:
     (pod,) = [pod["metadata"]["name"] for pod in release.pods()]
     url = f"http://{release.name}.{release.namespace}.svc.cluster.local/health"
@@ -122,7 +124,7 @@ def test_a_pod_resolves_service_names_and_reaches_the_server_by_its_own(
     assert release.kubectl("exec", pod, "--", "python3", "-c", script).strip() == "200"
 
 
-def test_helm_test_passes_and_says_what_it_looked_at(release: Release, api: httpx.Client) -> None:
+def test_helm_test_passes_and_says_what_it_looked_at(release: HelmRelease, api: httpx.Client) -> None:
     api.get("/health").raise_for_status()
     said = release.helm("test", release.name, "--logs", "--timeout=3m")
     assert "Succeeded" in said

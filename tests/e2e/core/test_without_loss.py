@@ -9,10 +9,10 @@ import pytest
 
 from ci import cluster, images, load_images
 from ci.demo import MODEL
-from ci.helm_release import Release, base_url
+from ci.helm_release import HelmRelease, base_url
 from tests.e2e.conftest import DELAY_SECONDS
 from tests.e2e.load import MODES, Load, Report, Stream, under_load
-from tests.e2e.terminations import Ends
+from tests.e2e.terminations import PodTerminations
 from vllm_chart.chart import CHART
 
 #: Short answers with pauses, or a second server would hardly start on two cores; one client that leaves its connection
@@ -32,7 +32,7 @@ Record = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
-def change(install: Callable[..., None], release: Release) -> Change:
+def change(install: Callable[..., None], release: HelmRelease) -> Change:
     """Changes some values of the release, and returns when old pods are gone; what was changed before stays.
 
     Two servers are on two nodes from the first change on, so that draining one takes a server that is known.
@@ -62,16 +62,16 @@ def _short_streams() -> Load:
     return Load(base_url(), MODEL, [stream for stream in STREAMS if stream.max_tokens < LONGEST.max_tokens])
 
 
-def _nothing_lost(report: Report, ends: Ends) -> None:
+def _nothing_lost(report: Report, terminations: PodTerminations) -> None:
     for mode in MODES:
         assert report.requests(mode), f"no request was made on {mode} connections"
     assert not report.failures()
-    assert ends.exit_codes, "no server has ended"
-    assert KILLED not in ends.exit_codes.values()
+    assert terminations.exit_codes, "no server has ended"
+    assert KILLED not in terminations.exit_codes.values()
 
 
 @contextmanager
-def _pinned(release: Release, pod: str) -> Iterator[Load]:
+def _pinned(release: HelmRelease, pod: str) -> Iterator[Load]:
     """A long answer that this pod gives, on a connection that no Service moves."""
     with (
         release.forward(f"pod/{pod}", 8000) as address,
@@ -80,13 +80,13 @@ def _pinned(release: Release, pod: str) -> Iterator[Load]:
         yield load
 
 
-def _gone_after(pod: str, pinned: Load, ends: Ends) -> float:
+def _gone_after(pod: str, pinned: Load, terminations: PodTerminations) -> float:
     """Seconds that a pod took to be gone after its last request, which outlasted the drain's delay."""
     (longest,) = pinned.report.outcomes
     assert not longest.failure
     answered = pinned.started + longest.started + longest.seconds
-    assert answered > ends.deleted[pod] + DELAY_SECONDS, "the answer was too short"
-    return ends.gone[pod] - answered
+    assert answered > terminations.deleted[pod] + DELAY_SECONDS, "the answer was too short"
+    return terminations.gone[pod] - answered
 
 
 @pytest.fixture(scope="module")
@@ -99,59 +99,69 @@ def second_tag() -> str:
 
 
 @pytest.mark.usefixtures("release")
-def test_a_rolling_update_of_one_server_with_surge(change: Change, second_tag: str, ends: Ends, record: Record) -> None:
+def test_a_rolling_update_of_one_server_with_surge(
+    change: Change, second_tag: str, terminations: PodTerminations, record: Record
+) -> None:
     with under_load(_streams()) as load:
         change(image={"tag": second_tag})
     record("new image, 1 replica, surge", load.report)
-    _nothing_lost(load.report, ends)
+    _nothing_lost(load.report, terminations)
 
 
-def _scale(release: Release, replicas: int) -> None:
+def _scale(release: HelmRelease, replicas: int) -> None:
     """By Helm and not by kubectl, which would own the number from then on, and Helm be refused it."""
     release.helm("upgrade", release.name, CHART, "--reuse-values", "--set", f"replicas={replicas}")
 
 
 @pytest.mark.parametrize("seconds", [1, 8, 20])
-def test_a_pod_that_is_still_loading_is_gone_soon(release: Release, ends: Ends, record: Record, seconds: int) -> None:
+def test_a_pod_that_is_still_loading_is_gone_soon(
+    release: HelmRelease, terminations: PodTerminations, record: Record, seconds: int
+) -> None:
     serving = {pod["metadata"]["name"] for pod in release.pods()}
     _scale(release, 2)
     (name,) = release.await_running(2) - serving
     time.sleep(seconds)  # how far it has come is what is varied
     _scale(release, 1)  # takes the one that isn't ready
     release.settle()
-    gone = ends.gone[name] - ends.deleted[name]
+    gone = terminations.gone[name] - terminations.deleted[name]
     record(f"deleted {seconds} s into its start", gone_after=f"{gone:.1f} s")
-    assert ends.exit_codes[name] != KILLED
+    assert terminations.exit_codes[name] != KILLED
 
 
-def test_deleting_one_of_two_pods(change: Change, release: Release, ends: Ends, record: Record) -> None:
+def test_deleting_one_of_two_pods(
+    change: Change, release: HelmRelease, terminations: PodTerminations, record: Record
+) -> None:
     change(replicas=2)
     name = release.pods()[0]["metadata"]["name"]
     with under_load(_short_streams()) as load, _pinned(release, name) as pinned:
         release.kubectl("delete", "pod", name)
         release.settle()
-    gone = _gone_after(name, pinned, ends)
+    gone = _gone_after(name, pinned, terminations)
     record("one of two pods deleted", load.report, gone_after_the_last_request=f"{gone:.1f} s")
-    _nothing_lost(load.report, ends)
+    _nothing_lost(load.report, terminations)
 
 
-def test_a_rolling_update_of_two_servers_with_surge(change: Change, ends: Ends, record: Record) -> None:
+def test_a_rolling_update_of_two_servers_with_surge(
+    change: Change, terminations: PodTerminations, record: Record
+) -> None:
     change(replicas=2)
     with under_load(_streams()) as load:
         change(engine={"args": {"seed": 1}})
     record("new argument, 2 replicas, surge", load.report)
-    _nothing_lost(load.report, ends)
+    _nothing_lost(load.report, terminations)
 
 
-def test_a_rolling_update_of_two_servers_without_surge(change: Change, ends: Ends, record: Record) -> None:
+def test_a_rolling_update_of_two_servers_without_surge(
+    change: Change, terminations: PodTerminations, record: Record
+) -> None:
     change(replicas=2, strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}})
     with under_load(_streams()) as load:
         change(engine={"args": {"seed": 1}, "files": {"template.jinja": "another content"}})
     record("new file, 2 replicas, no surge", load.report)
-    _nothing_lost(load.report, ends)
+    _nothing_lost(load.report, terminations)
 
 
-def test_draining_a_node(change: Change, release: Release, ends: Ends, record: Record) -> None:
+def test_draining_a_node(change: Change, release: HelmRelease, terminations: PodTerminations, record: Record) -> None:
     if len(load_images.workers()) < 2:
         pytest.skip("the cluster has one worker: `make cluster-down`, and `make e2e` makes one with two")
     change(replicas=2, podDisruptionBudget={"enabled": True})
@@ -164,17 +174,19 @@ def test_draining_a_node(change: Change, release: Release, ends: Ends, record: R
             release.settle()
     finally:
         cluster.kubectl("uncordon", node)
-    gone = _gone_after(name, pinned, ends)
+    gone = _gone_after(name, pinned, terminations)
     record("node drained, 2 replicas, PodDisruptionBudget", load.report, gone_after_the_last_request=f"{gone:.1f} s")
-    _nothing_lost(load.report, ends)
+    _nothing_lost(load.report, terminations)
 
 
-def test_scaling_down_from_two_to_one(change: Change, release: Release, ends: Ends, record: Record) -> None:
+def test_scaling_down_from_two_to_one(
+    change: Change, release: HelmRelease, terminations: PodTerminations, record: Record
+) -> None:
     change(replicas=2)
     name = release.pods()[0]["metadata"]["name"]
     release.kubectl("annotate", "pod", name, "controller.kubernetes.io/pod-deletion-cost=-1")
     with under_load(_short_streams()) as load, _pinned(release, name) as pinned:
         change(replicas=1)
-    gone = _gone_after(name, pinned, ends)
+    gone = _gone_after(name, pinned, terminations)
     record("scaled down from 2 to 1", load.report, gone_after_the_last_request=f"{gone:.1f} s")
-    _nothing_lost(load.report, ends)
+    _nothing_lost(load.report, terminations)

@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 
 from ci import cluster, crds
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from ci.images import VLLM
 from tests.e2e.conftest import FILES
 from vllm_chart.doctor import command as doctor
 from vllm_chart.doctor import rules
-from vllm_chart.doctor.rules import Finding
+from vllm_chart.doctor.rules import Diagnosis
 
 NAMESPACE, QUOTA = "vllm-e2e-doctor", "vllm-e2e-doctor-quota"
 #: Until a release is as broken as it gets: crash loops, probes and autoscalers take their time.
@@ -71,7 +71,7 @@ class Broken:
     Attributes:
         name: of the release.
         values: over values/cpu.yaml, `SMALL` resources and the cluster's own model.
-        problem: pattern of the only finding's problem.
+        problem: pattern of the only diagnosis's problem.
         remedy: words of its remedy.
         afterwards: arguments of kubectl that break it when it is installed.
         when_ready: whether these wait for a ready server.
@@ -341,7 +341,7 @@ def merged(*values: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def namespaces() -> Iterator[None]:
     """Two namespaces of this stage's own, one with a quota, without anything from an earlier run."""
-    both = [Release("", name) for name in (NAMESPACE, QUOTA)]
+    both = [HelmRelease("", name) for name in (NAMESPACE, QUOTA)]
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"}}
     keys = {"key": "s3cr3t", "empty": "\n"}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "present"}, "stringData": keys}
@@ -357,7 +357,7 @@ def namespaces() -> Iterator[None]:
         _remove(both)
 
 
-def _remove(places: list[Release]) -> None:
+def _remove(places: list[HelmRelease]) -> None:
     """Delete namespaces with all releases in them, and pods that a test holds back."""
     for place in places:
         for pod in place.kubectl("get", "pods", "--output=name").split():
@@ -389,7 +389,7 @@ def install(namespaces: None, values: dict[str, Any]) -> Callable[[Broken], None
     quick = {"drain": {"delaySeconds": 0, "timeoutSeconds": 1}, "checks": {"disabled": {"hostMemory": True}}}
 
     def install(broken: Broken) -> None:
-        release = Release(broken.name, broken.namespace)
+        release = HelmRelease(broken.name, broken.namespace)
         resources = {} if "accelerator" in broken.values else {"resources": SMALL}
         release.install(FILES, merged(inside, quick, resources, broken.values))
 
@@ -409,7 +409,7 @@ def all_broken(install: Callable[[Broken], None], monitors: None, request: pytes
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(install, chosen))
     for broken in chosen:
-        release = Release(broken.name, broken.namespace)
+        release = HelmRelease(broken.name, broken.namespace)
         if broken.when_ready:
             release.wait()
         for command in broken.afterwards:
@@ -417,28 +417,28 @@ def all_broken(install: Callable[[Broken], None], monitors: None, request: pytes
             release.kubectl(*[pods[0] if word == "POD" else word for word in command])
 
 
-def _findings(broken: Broken) -> list[Finding]:
+def _findings(broken: Broken) -> list[Diagnosis]:
     command = ("kubectl", f"--kubeconfig={cluster.KUBECONFIG}")
     return rules.diagnose(doctor.look(broken.name, doctor.Reader(command, broken.namespace, [])))
 
 
 def _is_found(broken: Broken, record: Callable[..., None]) -> None:
-    """Wait for the one finding that tells the cause, and run the command that it gives."""
+    """Wait for the one diagnosis that tells the cause, and run the command that it gives."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while True:
-        findings = _findings(broken)
-        if len(findings) == 1 and re.match(broken.problem, findings[0].problem):
+        diagnoses = _findings(broken)
+        if len(diagnoses) == 1 and re.match(broken.problem, diagnoses[0].problem):
             break
-        assert time.monotonic() < deadline, f"{broken.name}: {findings or 'nothing is found'}"
+        assert time.monotonic() < deadline, f"{broken.name}: {diagnoses or 'nothing is found'}"
         time.sleep(5)  # each look is a dozen programs
-    (finding,) = findings
-    record(broken.name, says=finding.problem, remedy=finding.remedy)
-    assert broken.remedy in finding.remedy
+    (diagnosis,) = diagnoses
+    record(broken.name, says=diagnosis.problem, remedy=diagnosis.remedy)
+    assert broken.remedy in diagnosis.remedy
     environment = os.environ | {"KUBECONFIG": str(cluster.KUBECONFIG)}
-    shown = subprocess.run(shlex.split(finding.look), env=environment, capture_output=True, text=True, check=False)
-    assert shown.returncode == 0, f"{finding.look}: {shown.stderr}"
-    assert shown.stdout or "No resources found" in shown.stderr, f"{finding.look} shows nothing"
-    assert "s3cr3t" not in f"{shown}{finding}"
+    shown = subprocess.run(shlex.split(diagnosis.look), env=environment, capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, f"{diagnosis.look}: {shown.stderr}"
+    assert shown.stdout or "No resources found" in shown.stderr, f"{diagnosis.look} shows nothing"
+    assert "s3cr3t" not in f"{shown}{diagnosis}"
 
 
 @pytest.mark.usefixtures("all_broken")
@@ -455,7 +455,7 @@ def test_what_vllm_itself_refuses_is_explained(
     try:
         _is_found(broken, record)
     finally:
-        release = Release(broken.name, broken.namespace)
+        release = HelmRelease(broken.name, broken.namespace)
         release.helm("uninstall", release.name)  # a crash loop would go on beside the next
 
 

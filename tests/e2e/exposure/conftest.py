@@ -11,7 +11,7 @@ import pytest
 
 from ci import load_images
 from ci.addons import install as addons
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from tests.e2e.exposure.workbench import CLAIM, NAMESPACE, Workbench, claim, cpu_model, pod
 
 #: Fetches the model where the nodes don't have it.
@@ -21,7 +21,7 @@ DOWNLOAD = "from huggingface_hub import snapshot_download; snapshot_download({!r
 @pytest.fixture(scope="session")
 def workbench() -> Iterator[Workbench]:
     """A pod with the claim, which holds what models.py makes under models/; both end with the stage."""
-    place = Release("workbench", NAMESPACE)
+    place = HelmRelease("workbench", NAMESPACE)
     place.create_namespace()
     bench = Workbench(place)
     everything = (f"pod/{place.name}", f"persistentvolumeclaim/{CLAIM}")

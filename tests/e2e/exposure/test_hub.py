@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from tests.e2e.conftest import FILES
 from tests.e2e.exposure.workbench import ANSWER, Workbench, ask, client, names
 
-NewRelease = Callable[..., Release]
+NewRelease = Callable[..., HelmRelease]
 
 
 @pytest.fixture(scope="module")
-def shared(hub: dict[str, Any], new_release: NewRelease) -> Release:
+def shared(hub: dict[str, Any], new_release: NewRelease) -> HelmRelease:
     """Two servers that started together with an empty claim between them."""
     release = new_release("shared")
     release.install(FILES, hub | {"replicas": 2})
@@ -26,13 +26,15 @@ def shared(hub: dict[str, Any], new_release: NewRelease) -> Release:
     return release
 
 
-def _fetches(release: Release) -> list[str]:
+def _fetches(release: HelmRelease) -> list[str]:
     """What the container that fetches said in each pod."""
     pods = [pod["metadata"]["name"] for pod in release.pods()]
     return [release.kubectl("logs", pod, "--container=fetch-model") for pod in pods]
 
 
-def test_replicas_share_what_one_of_them_fetched_by_token_and_revision(shared: Release, workbench: Workbench) -> None:
+def test_replicas_share_what_one_of_them_fetched_by_token_and_revision(
+    shared: HelmRelease, workbench: Workbench
+) -> None:
     said = workbench.place.kubectl("logs", "pod/hub")
     # vLLM reads the heads of weights again from the Hub, which are parts and have status 206
     fetched = Counter(re.findall(r'"GET /team/small/resolve/\w+/(\S+) HTTP/1.1" 200', said))
@@ -55,7 +57,7 @@ def test_a_revision_that_is_not_there_is_named_where_it_fails(hub: dict[str, Any
     release.uninstall()
 
 
-def _ends(release: Release) -> Iterator[str]:
+def _ends(release: HelmRelease) -> Iterator[str]:
     """The last words of init containers that have ended."""
     for pod in release.pods():
         for status in pod["status"].get("initContainerStatuses", []):
@@ -64,7 +66,7 @@ def _ends(release: Release) -> Iterator[str]:
 
 
 def test_a_server_that_is_told_so_starts_from_the_claim_without_the_hub(
-    shared: Release, hub: dict[str, Any], workbench: Workbench
+    shared: HelmRelease, hub: dict[str, Any], workbench: Workbench
 ) -> None:
     shared.uninstall()
     workbench.remove("pod/hub")

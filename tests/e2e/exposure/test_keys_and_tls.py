@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from ci.demo import MODEL
-from ci.helm_release import Release, base_url
+from ci.helm_release import HelmRelease, base_url
 from tests.e2e.conftest import FILES
 from tests.e2e.exposure.workbench import (
     ANSWER,
@@ -55,7 +55,7 @@ class Guarded:
         trust: what takes the release's certificate and no other.
     """
 
-    release: Release
+    release: HelmRelease
     values: dict[str, Any]
     keys: dict[str, str]
     trust: ssl.SSLContext
@@ -113,7 +113,7 @@ def _certificate(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def guarded(
     workbench: Workbench,
-    new_release: Callable[..., Release],
+    new_release: Callable[..., HelmRelease],
     values: dict[str, Any],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Guarded]:

@@ -16,14 +16,14 @@ from ci import cluster
 from ci.addons import install as addons
 from ci.chat import lines
 from ci.demo import MODEL
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from tests.e2e.conftest import DELAY_SECONDS, FILES
 from tests.e2e.load import MODES, Load, Stream, under_load
-from tests.e2e.terminations import Ends
+from tests.e2e.terminations import PodTerminations
 from vllm_chart.process import run
 
 INGRESS, GATEWAY = "llm.example.com", "gateway.example.com"
-CONTOUR = Release("contour", "projectcontour")
+CONTOUR = HelmRelease("contour", "projectcontour")
 KEY = "a-key-of-this-test"
 ENVOY_TIMEOUT_SECONDS = 15  # of a whole answer, where neither Ingress nor route says otherwise
 #: What Contour must be told for answers that take longer; an HTTPRoute says it by itself.
@@ -78,7 +78,7 @@ def proxy() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def install(proxy: str, new_release: Callable[..., Release], values: dict[str, Any]) -> Callable[..., Release]:
+def install(proxy: str, new_release: Callable[..., HelmRelease], values: dict[str, Any]) -> Callable[..., HelmRelease]:
     """Installs or upgrades the release with every exposure and a test's own values, and returns when it has settled."""
     assert proxy
     release = new_release("proxy")
@@ -86,7 +86,7 @@ def install(proxy: str, new_release: Callable[..., Release], values: dict[str, A
     release.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(secret))
     inside = {key: value for key, value in values.items() if key not in ("service", "checks")}
 
-    def upgrade(**changes: Any) -> Release:
+    def upgrade(**changes: Any) -> HelmRelease:
         release.install(FILES, inside | EXPOSED | changes)
         release.settle()
         return release
@@ -95,13 +95,13 @@ def install(proxy: str, new_release: Callable[..., Release], values: dict[str, A
 
 
 @pytest.fixture(scope="module")
-def exposed(install: Callable[..., Release]) -> Release:
+def exposed(install: Callable[..., HelmRelease]) -> HelmRelease:
     """The release, with an Ingress that knows nothing of timeouts."""
     return install()
 
 
 @pytest.fixture(scope="module")
-def patient(exposed: Release, install: Callable[..., Release]) -> Release:
+def patient(exposed: HelmRelease, install: Callable[..., HelmRelease]) -> HelmRelease:
     """The release, with an Ingress that lets answers take their time; its pods stay."""
     before = {pod["metadata"]["uid"] for pod in exposed.pods()}
     release = install(ingress=EXPOSED["ingress"] | {"annotations": PATIENT})
@@ -110,7 +110,7 @@ def patient(exposed: Release, install: Callable[..., Release]) -> Release:
 
 
 @pytest.fixture(scope="module")
-def direct(exposed: Release) -> Iterator[str]:
+def direct(exposed: HelmRelease) -> Iterator[str]:
     """The URL of the server without the proxy, on this machine."""
     with exposed.forward(f"service/{exposed.name}", 80) as address:
         yield f"http://{address}"
@@ -172,7 +172,7 @@ def _gap(arrivals: list[float]) -> float:
 
 
 def test_without_a_word_about_timeouts_the_proxy_cuts_a_long_answer(
-    exposed: Release, proxy: str, record: Record
+    exposed: HelmRelease, proxy: str, record: Record
 ) -> None:
     assert exposed.pods()
     _await(proxy, INGRESS)
@@ -184,7 +184,7 @@ def test_without_a_word_about_timeouts_the_proxy_cuts_a_long_answer(
 
 @pytest.mark.parametrize("host", [INGRESS, GATEWAY])
 def test_an_answer_may_take_longer_than_the_proxys_own_timeout(
-    patient: Release, proxy: str, record: Record, host: str
+    patient: HelmRelease, proxy: str, record: Record, host: str
 ) -> None:
     assert patient.pods()
     _await(proxy, host)
@@ -198,7 +198,7 @@ def test_an_answer_may_take_longer_than_the_proxys_own_timeout(
 
 
 @pytest.mark.parametrize("host", [INGRESS, GATEWAY])
-def test_tokens_arrive_one_by_one(patient: Release, proxy: str, direct: str, record: Record, host: str) -> None:
+def test_tokens_arrive_one_by_one(patient: HelmRelease, proxy: str, direct: str, record: Record, host: str) -> None:
     assert patient.pods()
     _await(proxy, host)
     pairs = [(_arrivals(proxy, host, 100), _arrivals(direct, host, 100)) for _ in range(3)]
@@ -216,7 +216,7 @@ def test_tokens_arrive_one_by_one(patient: Release, proxy: str, direct: str, rec
 
 
 @pytest.mark.parametrize("host", [INGRESS, GATEWAY])
-def test_only_serving_paths_are_reached_from_outside(patient: Release, proxy: str, direct: str, host: str) -> None:
+def test_only_serving_paths_are_reached_from_outside(patient: HelmRelease, proxy: str, direct: str, host: str) -> None:
     assert patient.pods()
     _await(proxy, host)
     known = httpx.get(f"{direct}/openapi.json", timeout=60).json()["paths"]
@@ -234,13 +234,13 @@ def test_only_serving_paths_are_reached_from_outside(patient: Release, proxy: st
     assert httpx.get(f"{proxy}/v1/models", headers=_headers("another.example.com"), timeout=30).status_code == 404
 
 
-def test_helm_test_passes_with_every_exposure(patient: Release) -> None:
+def test_helm_test_passes_with_every_exposure(patient: HelmRelease) -> None:
     said = patient.helm("test", patient.name, "--logs", "--timeout=3m")
     assert "Succeeded" in said
     assert KEY not in said
 
 
-def test_doctor_finds_nothing_wrong(patient: Release) -> None:
+def test_doctor_finds_nothing_wrong(patient: HelmRelease) -> None:
     environment = {
         "RELEASE": patient.name,
         "NAMESPACE": patient.namespace,
@@ -255,8 +255,8 @@ def test_doctor_finds_nothing_wrong(patient: Release) -> None:
 
 @pytest.mark.parametrize("host", [INGRESS, GATEWAY])
 def test_a_rolling_update_behind_the_proxy_loses_nothing(
-    patient: Release,
-    install: Callable[..., Release],
+    patient: HelmRelease,
+    install: Callable[..., HelmRelease],
     proxy: str,
     record: Record,
     host: str,
@@ -264,17 +264,17 @@ def test_a_rolling_update_behind_the_proxy_loses_nothing(
     _await(proxy, host)
     ingress = EXPOSED["ingress"] | {"annotations": PATIENT}
     load = Load(proxy, MODEL, STREAMS, _headers(host))
-    with Ends(str(cluster.KUBECONFIG), patient) as ends, under_load(load):
+    with PodTerminations(str(cluster.KUBECONFIG), patient) as terminations, under_load(load):
         install(ingress=ingress, podAnnotations={"example.com/round": host})
     record(f"rolling update behind Envoy, {host}", load.report)
     for mode in MODES:
         assert load.report.requests(mode), f"no request was made on {mode} connections"
     assert not load.report.failures()
-    assert ends.exit_codes, "no server has ended"
-    assert KILLED not in ends.exit_codes.values()
+    assert terminations.exit_codes, "no server has ended"
+    assert KILLED not in terminations.exit_codes.values()
 
 
-def test_a_root_path_is_in_front_of_all_others(install: Callable[..., Release], proxy: str) -> None:
+def test_a_root_path_is_in_front_of_all_others(install: Callable[..., HelmRelease], proxy: str) -> None:
     server = EXPOSED["server"] | {"rootPath": "/llm"}
     release = install(ingress=EXPOSED["ingress"] | {"annotations": PATIENT}, server=server)
     for host in (INGRESS, GATEWAY):

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ci.demo import MODEL
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from scripts import release
 from tests.e2e import registry
 from tests.e2e.conftest import FILES
@@ -41,7 +41,7 @@ def own_values(values: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("gateway_kinds")
 def test_a_release_is_installed_from_a_registry_and_tested_with_every_exposure(
-    published: str, new_release: Callable[..., Release], own_values: dict[str, Any]
+    published: str, new_release: Callable[..., HelmRelease], own_values: dict[str, Any]
 ) -> None:
     release = new_release("pulled")
     values = own_values | exposures()
@@ -61,7 +61,7 @@ def test_a_release_is_installed_from_a_registry_and_tested_with_every_exposure(
 
 
 def test_a_release_is_a_part_of_another_chart(
-    published: str, new_release: Callable[..., Release], own_values: dict[str, Any], tmp_path: Path
+    published: str, new_release: Callable[..., HelmRelease], own_values: dict[str, Any], tmp_path: Path
 ) -> None:
     dependency = {"name": "vllm", "alias": "chat", "version": VERSION, "repository": published}
     parent = {"apiVersion": "v2", "name": "assistants", "version": "1.0.0"}

@@ -16,14 +16,14 @@ import pytest
 
 from ci import go_programs, load_images
 from ci.common import ROOT, VERSIONS, digest, product
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from ci.offline import vllm_image
 from tests.e2e.exposure.workbench import ANSWER, CLAIM, Workbench, ask, client, names, pod
 from vllm_chart.cache import CACHE
 
 CPU = ROOT / "values" / "cpu.yaml"
 ONE, TWO = (f"{'long-' * 10}{end}" for end in ("one", "two"))
-NewRelease = Callable[..., Release]
+NewRelease = Callable[..., HelmRelease]
 #: The claim as a volume of a server, and where it is mounted.
 MOUNTED: dict[str, Any] = {
     "extraVolumes": {"claim": {"persistentVolumeClaim": {"claimName": CLAIM, "readOnly": True}}},
@@ -31,7 +31,7 @@ MOUNTED: dict[str, Any] = {
 }
 
 
-def _log(release: Release) -> str:
+def _log(release: HelmRelease) -> str:
     return release.kubectl("logs", f"deployment/{release.name}", "--tail=-1")
 
 
@@ -39,7 +39,7 @@ def _log(release: Release) -> str:
 
 
 @pytest.fixture(scope="module")
-def two(workbench: Workbench, new_release: NewRelease) -> dict[str, Release]:
+def two(workbench: Workbench, new_release: NewRelease) -> dict[str, HelmRelease]:
     """Two releases by the name of the model that each serves; they start together.
 
     vLLM computes with 4-bit weights only on CPUs with AVX-512; elsewhere the second one serves the whole model.
@@ -61,7 +61,7 @@ def two(workbench: Workbench, new_release: NewRelease) -> dict[str, Release]:
     return releases
 
 
-def test_two_releases_with_names_of_53_characters_serve_each_its_own_model(two: dict[str, Release]) -> None:
+def test_two_releases_with_names_of_53_characters_serve_each_its_own_model(two: dict[str, HelmRelease]) -> None:
     for name, release in two.items():
         assert len(release.name) == 53
         with client(release) as api:
@@ -69,17 +69,17 @@ def test_two_releases_with_names_of_53_characters_serve_each_its_own_model(two: 
             assert ANSWER in ask(api, name)
 
 
-def test_a_model_with_8_bit_weights_and_activations_is_served_by_its_values_file(two: dict[str, Release]) -> None:
+def test_a_model_with_8_bit_weights_and_activations_is_served_by_its_values_file(two: dict[str, HelmRelease]) -> None:
     assert "quantization=compressed-tensors" in _log(two["int8"])
 
 
-def test_a_model_with_4_bit_weights_is_served_by_its_values_file(two: dict[str, Release]) -> None:
+def test_a_model_with_4_bit_weights_is_served_by_its_values_file(two: dict[str, HelmRelease]) -> None:
     if "smollm2-gptq" not in two:
         pytest.skip("vLLM has no 4-bit kernels for CPUs without AVX-512")
     assert "quantization=auto_gptq" in _log(two["smollm2-gptq"])
 
 
-def test_helm_test_passes_beside_another_release(two: dict[str, Release]) -> None:
+def test_helm_test_passes_beside_another_release(two: dict[str, HelmRelease]) -> None:
     for name, release in two.items():
         assert f"/v1/models lists {name}" in release.helm("test", release.name, "--logs", "--timeout=3m")
 
@@ -161,7 +161,7 @@ def test_an_image_without_cp_is_named_where_it_fails(new_release: NewRelease) ->
         time.sleep(0.5)
 
 
-def _init_messages(release: Release) -> str:
+def _init_messages(release: HelmRelease) -> str:
     """What the init containers of a release's pods ended with."""
     statuses = [s for p in release.pods() for s in p["status"].get("initContainerStatuses", [])]
     return json.dumps([[s["state"], s["lastState"]] for s in statuses]).replace('\\"', '"')

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ci.common import ROOT
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from ci.images import VLLM
 from tests.e2e.exposure.workbench import ANSWER, CLAIM, QUESTION, Workbench, ask, client, names
 from vllm_chart.chart import CHART
@@ -75,7 +75,7 @@ def parent(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def platform(workbench: Workbench, new_release: Callable[..., Release], parent: Path) -> Release:
+def platform(workbench: Workbench, new_release: Callable[..., HelmRelease], parent: Path) -> HelmRelease:
     """The parent, with both servers Ready."""
     assert workbench
     release = new_release("platform")
@@ -85,21 +85,21 @@ def platform(workbench: Workbench, new_release: Callable[..., Release], parent: 
     return release
 
 
-def _deployments(release: Release) -> dict[str, str]:
+def _deployments(release: HelmRelease) -> dict[str, str]:
     """Ids of the Deployments by name."""
     selector = f"--selector=app.kubernetes.io/instance={release.name}"
     items = json.loads(release.kubectl("get", "deployments", selector, "--output=json"))["items"]
     return {item["metadata"]["name"]: item["metadata"]["uid"] for item in items}
 
 
-def test_each_use_serves_its_own_model_under_its_own_name(platform: Release) -> None:
+def test_each_use_serves_its_own_model_under_its_own_name(platform: HelmRelease) -> None:
     assert _deployments(platform).keys() == {"platform-vllm", "platform-embedding"}
     with client(platform, "platform-vllm") as api:
         assert names(api) == {"chat"}
         assert ANSWER in ask(api, "chat")
 
 
-def test_an_embedding_is_made_of_a_model_that_was_copied_out_of_an_image(platform: Release) -> None:
+def test_an_embedding_is_made_of_a_model_that_was_copied_out_of_an_image(platform: HelmRelease) -> None:
     (question,) = [message["content"] for message in QUESTION["messages"]]
     with client(platform, "platform-embedding") as api:
         assert names(api) == {"embedding"}
@@ -109,13 +109,13 @@ def test_an_embedding_is_made_of_a_model_that_was_copied_out_of_an_image(platfor
     assert abs(sum(number**2 for number in item["embedding"]) - 1) < 0.01
 
 
-def test_helm_test_looks_at_both_uses(platform: Release) -> None:
+def test_helm_test_looks_at_both_uses(platform: HelmRelease) -> None:
     said = platform.helm("test", platform.name, "--logs", "--timeout=4m")
     for line in ("/v1/models lists chat", "/v1/chat/completions streams to its end", "/v1/models lists embedding"):
         assert line in said
 
 
-def test_a_condition_takes_one_use_away_and_leaves_the_other_as_it_is(platform: Release, parent: Path) -> None:
+def test_a_condition_takes_one_use_away_and_leaves_the_other_as_it_is(platform: HelmRelease, parent: Path) -> None:
     before = _deployments(platform)
     pods = {pod["metadata"]["name"] for pod in platform.pods()}
     platform.helm("upgrade", platform.name, parent, "--set=embedding.enabled=false")

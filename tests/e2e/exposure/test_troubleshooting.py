@@ -16,7 +16,7 @@ import pytest
 
 from ci import cluster
 from ci.common import ROOT
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from scripts.docs import snippets
 from tests.e2e.conftest import FILES
 from tests.e2e.exposure.workbench import NAMESPACE, Workbench, client
@@ -51,12 +51,12 @@ def commands() -> list[str]:
 class Live:
     """A release that serves, and the key that it wants."""
 
-    release: Release
+    release: HelmRelease
     key: str
 
 
 @pytest.fixture(scope="module")
-def live(hub: dict[str, Any], workbench: Workbench, new_release: Callable[..., Release]) -> Iterator[Live]:
+def live(hub: dict[str, Any], workbench: Workbench, new_release: Callable[..., HelmRelease]) -> Iterator[Live]:
     """A release with all that the commands look for: two revisions, a restart, a claim, a key, and a busy log."""
     release, key = new_release("llama"), secrets.token_hex(16)
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "llama"}, "stringData": {"key": key}}

@@ -14,26 +14,26 @@ from pytest_helm_charts.clusters import Cluster
 
 from ci import tools
 from ci.demo import MODEL
-from ci.helm_release import Release, base_url
+from ci.helm_release import HelmRelease, base_url
 from scripts.last_release import LastRelease
 from tests.e2e.conftest import FILES
 from tests.e2e.exposure.workbench import STREAMS, exposures, nothing_lost
 from tests.e2e.load import Load, under_load
-from tests.e2e.terminations import Ends
+from tests.e2e.terminations import PodTerminations
 from vllm_chart.chart import CHART
 from vllm_chart.errors import CommandError
 
 KILLED = 137
-NewRelease = Callable[..., Release]
+NewRelease = Callable[..., HelmRelease]
 Record = Callable[..., None]
 
 
-def _by_old_helm(release: Release) -> Release:
+def _by_old_helm(release: HelmRelease) -> HelmRelease:
     """The same release in the hands of the oldest Helm."""
     return replace(release, program=str(tools.oldest_helm(install=True)))
 
 
-def _upgrade(release: Release, chart: Path, values: dict[str, Any], *flags: str) -> None:
+def _upgrade(release: HelmRelease, chart: Path, values: dict[str, Any], *flags: str) -> None:
     files = [word for file in FILES for word in ("--values", str(file))]
     release.helm("upgrade", "--install", release.name, chart, *files, "--values=-", *flags, stdin=json.dumps(values))
 
@@ -42,18 +42,18 @@ def _load() -> Load:
     return Load(base_url(), MODEL, STREAMS)
 
 
-def _servers(release: Release) -> set[str]:
+def _servers(release: HelmRelease) -> set[str]:
     return {pod["metadata"]["name"] for pod in release.pods()}
 
 
 @pytest.fixture(scope="module")
-def release(new_release: NewRelease) -> Release:
+def release(new_release: NewRelease) -> HelmRelease:
     """The release that these tests upgrade one after the other; not yet installed."""
     return new_release("upgraded")
 
 
 @pytest.fixture(scope="module")
-def serving(release: Release, values: dict[str, Any]) -> Release:
+def serving(release: HelmRelease, values: dict[str, Any]) -> HelmRelease:
     """The same, with this commit's chart."""
     _upgrade(release, CHART, values)
     release.settle()
@@ -61,13 +61,17 @@ def serving(release: Release, values: dict[str, Any]) -> Release:
 
 
 @pytest.fixture
-def ends(kube_cluster: Cluster, release: Release) -> Iterator[Ends]:
-    with Ends(kube_cluster.kube_config_path, release) as watching:
+def terminations(kube_cluster: Cluster, release: HelmRelease) -> Iterator[PodTerminations]:
+    with PodTerminations(kube_cluster.kube_config_path, release) as watching:
         yield watching
 
 
 def test_the_last_release_becomes_this_commit(
-    release: Release, last_release: LastRelease, values: dict[str, Any], ends: Ends, record: Record
+    release: HelmRelease,
+    last_release: LastRelease,
+    values: dict[str, Any],
+    terminations: PodTerminations,
+    record: Record,
 ) -> None:
     _upgrade(_by_old_helm(release), last_release.unpacked() / "charts" / CHART.name, values)
     release.settle()
@@ -79,11 +83,11 @@ def test_the_last_release_becomes_this_commit(
     assert not before & _servers(release)
     # servers of 0.1.0 don't ask clients to leave, and vLLM answers the last request of a kept connection with 500
     nothing_lost(load.report, known="after shutdown" if last_release.version == "0.1.0" else "")
-    assert KILLED not in ends.exit_codes.values()
+    assert KILLED not in terminations.exit_codes.values()
 
 
 def test_an_upgrade_to_an_image_that_is_not_there_is_rolled_back_by_helm(
-    serving: Release, values: dict[str, Any], record: Record
+    serving: HelmRelease, values: dict[str, Any], record: Record
 ) -> None:
     before = _servers(serving)
     missing = values | {"image": {"tag": "v0.0.0-none"}}
@@ -98,7 +102,7 @@ def test_an_upgrade_to_an_image_that_is_not_there_is_rolled_back_by_helm(
 
 
 def test_an_upgrade_with_a_wrong_argument_is_rolled_back_by_hand(
-    serving: Release, values: dict[str, Any], record: Record
+    serving: HelmRelease, values: dict[str, Any], record: Record
 ) -> None:
     before = _servers(serving)
     old_helm = _by_old_helm(serving)
@@ -112,13 +116,13 @@ def test_an_upgrade_with_a_wrong_argument_is_rolled_back_by_hand(
     assert _servers(serving) == before
 
 
-def _last_revision(release: Release) -> dict[str, Any]:
+def _last_revision(release: HelmRelease) -> dict[str, Any]:
     revision = dict(json.loads(release.helm("history", release.name, "--output=json"))[-1])
     assert revision["status"] == "deployed"
     return revision
 
 
-def _await_crash(release: Release) -> None:
+def _await_crash(release: HelmRelease) -> None:
     """Return when a server has ended by itself."""
     deadline = time.monotonic() + 180
     while not [
@@ -133,7 +137,7 @@ def _await_crash(release: Release) -> None:
 
 
 def test_the_oldest_helm_upgrades_what_the_newest_one_has(
-    serving: Release, values: dict[str, Any], ends: Ends, record: Record
+    serving: HelmRelease, values: dict[str, Any], terminations: PodTerminations, record: Record
 ) -> None:
     before = _servers(serving)
     with under_load(_load()) as load:
@@ -142,11 +146,11 @@ def test_the_oldest_helm_upgrades_what_the_newest_one_has(
     record("rolling update by Helm 3.17 of a release that Helm 4 had upgraded", load.report)
     nothing_lost(load.report)
     assert not before & _servers(serving)
-    assert KILLED not in ends.exit_codes.values()
+    assert KILLED not in terminations.exit_codes.values()
 
 
 def test_without_surge_a_second_server_carries_a_bad_upgrade_and_its_rollback(
-    serving: Release, values: dict[str, Any], record: Record
+    serving: HelmRelease, values: dict[str, Any], record: Record
 ) -> None:
     no_surge = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
     two = values | {"replicas": 2, "strategy": no_surge}
@@ -209,7 +213,7 @@ def test_weights_outlive_the_release_and_are_found_again(new_release: NewRelease
         release.kubectl("delete", "pvc", f"--selector=app.kubernetes.io/instance={release.name}")
 
 
-def _claims(release: Release) -> dict[str, str]:
+def _claims(release: HelmRelease) -> dict[str, str]:
     """Ids of a release's claims by name; there are some."""
     selector = f"--selector=app.kubernetes.io/instance={release.name}"
     items = json.loads(release.kubectl("get", "pvc", selector, "--output=json"))["items"]

@@ -14,7 +14,7 @@ import yaml
 
 from ci import cluster
 from ci.common import ROOT
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from tests.e2e import pods
 from tests.e2e.load import MODES, Report, Stream
 
@@ -48,7 +48,7 @@ def claim(name: str) -> dict[str, Any]:
 class Workbench:
     """A pod that has the claim at /claim."""
 
-    place: Release
+    place: HelmRelease
 
     def start(self, *objects: dict[str, Any]) -> None:
         """Make objects in the stage's namespace, and wait for pods among them."""
@@ -79,7 +79,7 @@ def cpu_model() -> str:
 
 
 @contextmanager
-def client(release: Release, service: str = "") -> Iterator[httpx.Client]:
+def client(release: HelmRelease, service: str = "") -> Iterator[httpx.Client]:
     """A client of a release's Service that speaks HTTP, or of another one in its namespace."""
     with (
         release.forward(f"service/{service or release.name}", 80) as address,

@@ -12,7 +12,7 @@ import pytest
 from ci import cluster
 from ci.common import ROOT
 from ci.demo import MODEL
-from ci.helm_release import Release, base_url
+from ci.helm_release import HelmRelease, base_url
 from tests.e2e import pods, processes
 from tests.e2e.load import Load, Report, Stream, under_load
 from vllm_chart.process import run
@@ -72,12 +72,12 @@ def _load() -> Load:
     return Load(base_url(), MODEL, STREAMS)
 
 
-def _server(release: Release) -> str:
+def _server(release: HelmRelease) -> str:
     (pod,) = [p["metadata"]["name"] for p in release.pods() if "deletionTimestamp" not in p["metadata"]]
     return str(pod)
 
 
-def _await_restart(release: Release, pod: str, before: int) -> dict[str, Any]:
+def _await_restart(release: HelmRelease, pod: str, before: int) -> dict[str, Any]:
     """The status of the server after one more restart, when it is Ready again."""
     deadline = time.monotonic() + 600
     while True:
@@ -98,7 +98,7 @@ def test_one_server_without_surge_leaves_a_gap(install: Install, record: Record)
     assert not load.report.cut(), "a request that was accepted is answered; only new ones find nobody"
 
 
-def test_a_killed_engine_is_noticed_and_restarted(install: Install, release: Release, record: Record) -> None:
+def test_a_killed_engine_is_noticed_and_restarted(install: Install, release: HelmRelease, record: Record) -> None:
     install()
     pod = _server(release)
     with under_load(_load()) as load:
@@ -111,7 +111,9 @@ def test_a_killed_engine_is_noticed_and_restarted(install: Install, release: Rel
     recovery.is_bounded()
 
 
-def test_a_wedged_engine_is_noticed_by_its_lack_of_progress(install: Install, release: Release, record: Record) -> None:
+def test_a_wedged_engine_is_noticed_by_its_lack_of_progress(
+    install: Install, release: HelmRelease, record: Record
+) -> None:
     install(server={"stallTimeoutSeconds": 20})
     pod = _server(release)
     with under_load(_load()) as load:
@@ -125,7 +127,7 @@ def test_a_wedged_engine_is_noticed_by_its_lack_of_progress(install: Install, re
     assert not recovery.later
 
 
-def test_a_server_that_runs_out_of_memory_comes_back(install: Install, release: Release, record: Record) -> None:
+def test_a_server_that_runs_out_of_memory_comes_back(install: Install, release: HelmRelease, record: Record) -> None:
     install()
     pod = _server(release)
     # together more than the limit leaves, each less than the engine's worker, which the kernel takes
@@ -149,7 +151,7 @@ def test_a_server_that_runs_out_of_memory_comes_back(install: Install, release: 
     recovery.is_bounded()
 
 
-def test_a_stopped_node_leaves_the_other_server(install: Install, release: Release, record: Record) -> None:
+def test_a_stopped_node_leaves_the_other_server(install: Install, release: HelmRelease, record: Record) -> None:
     spread = {
         "topologyKey": "kubernetes.io/hostname",
         "maxSkew": 1,
@@ -192,13 +194,13 @@ def test_a_stopped_node_leaves_the_other_server(install: Install, release: Relea
 
 
 @pytest.fixture(scope="module")
-def place(new_release: Callable[..., Release]) -> Release:
+def place(new_release: Callable[..., HelmRelease]) -> HelmRelease:
     """A release that can't start."""
     return new_release("broken")
 
 
 @pytest.fixture
-def describe(values: dict[str, Any], place: Release) -> Iterator[Callable[[dict[str, Any]], str]]:
+def describe(values: dict[str, Any], place: HelmRelease) -> Iterator[Callable[[dict[str, Any]], str]]:
     """Installs that release with some values, and returns what `kubectl describe` says once a container has failed."""
 
     def described(changes: dict[str, Any]) -> str:
@@ -265,7 +267,7 @@ HUB = ROOT / "tests" / "e2e" / "exposure" / "hub.py"
 
 
 @pytest.fixture(scope="module")
-def hub(place: Release) -> Iterator[dict[str, Any]]:
+def hub(place: HelmRelease) -> Iterator[dict[str, Any]]:
     """Values by which a server asks that hub with a token that it doesn't know."""
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hub"}, "stringData": {"token": "hf_wrong"}}
     service = {

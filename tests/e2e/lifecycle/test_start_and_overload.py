@@ -14,9 +14,9 @@ import pytest
 from ci import cluster
 from ci.common import ROOT
 from ci.demo import MODEL
-from ci.helm_release import Release, base_url
+from ci.helm_release import HelmRelease, base_url
 from tests.e2e.load import Load, Stream, under_load
-from tests.e2e.terminations import Ends
+from tests.e2e.terminations import PodTerminations
 from vllm_chart.chart import CHART
 
 Install = Callable[..., None]
@@ -36,13 +36,15 @@ class Late:
         helm: which still waits, or has ended.
     """
 
-    release: Release
+    release: HelmRelease
     timeout: str
     helm: subprocess.Popen[str]
 
 
 @pytest.fixture(scope="module")
-def long_start(release: Release, values: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Late]:
+def long_start(
+    release: HelmRelease, values: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Late]:
     """A release whose server needs eleven minutes to start, begun before the other tests of this file.
 
     Instead of vLLM it waits and then answers: what is looked at is who loses patience.
@@ -56,7 +58,7 @@ def long_start(release: Release, values: dict[str, Any], tmp_path_factory: pytes
         "http.server.HTTPServer(('', 8000), Answer).serve_forever()\n"
     )
     container = {"name": "vllm", "command": ["python3", "-c", server], "args": []}
-    late = Release("late", release.namespace)
+    late = HelmRelease("late", release.namespace)
     small = {"requests": {"cpu": "10m", "memory": "5Gi"}, "limits": {"memory": "5Gi"}}
     file = tmp_path_factory.mktemp("late") / "values.yaml"
     other = {"podSpec": {"containers": [container]}, "checks": {"disabled": {"podSpec": True}}}
@@ -116,7 +118,7 @@ def _only_refusals(load: Load) -> None:
 
 
 def test_a_full_server_answers_503_and_completes_what_it_admitted(
-    install: Install, release: Release, record: Record
+    install: Install, release: HelmRelease, record: Record
 ) -> None:
     install(server={"maxConcurrentRequests": 3})
     load = _overload(clients=12, seconds=30)
@@ -139,42 +141,46 @@ def _both_kinds() -> Load:
 
 
 def test_two_api_servers_lose_nothing_in_a_rolling_update(
-    install: Install, two_servers: dict[str, Any], ends: Ends, record: Record
+    install: Install, two_servers: dict[str, Any], terminations: PodTerminations, record: Record
 ) -> None:
     install(**two_servers)
     with under_load(_both_kinds()) as load:
         install(**two_servers, podAnnotations={"example.com/round": "two"})
-    record("rolling update, two API servers", load.report, exit_codes=sorted(ends.exit_codes.values()))
+    record("rolling update, two API servers", load.report, exit_codes=sorted(terminations.exit_codes.values()))
     assert not load.report.failures()
-    assert ends.exit_codes
-    assert KILLED not in ends.exit_codes.values()
+    assert terminations.exit_codes
+    assert KILLED not in terminations.exit_codes.values()
 
 
 def test_two_api_servers_lose_nothing_when_one_of_two_pods_is_deleted(
-    install: Install, release: Release, two_servers: dict[str, Any], ends: Ends, record: Record
+    install: Install, release: HelmRelease, two_servers: dict[str, Any], terminations: PodTerminations, record: Record
 ) -> None:
     install(**two_servers, replicas=2)
     name = release.pods()[0]["metadata"]["name"]
     with under_load(_both_kinds()) as load:
         release.kubectl("delete", "pod", name)
         release.settle()
-    record("one of two pods deleted, two API servers", load.report, exit_code=ends.exit_codes[name])
+    record("one of two pods deleted, two API servers", load.report, exit_code=terminations.exit_codes[name])
     assert not load.report.failures()
-    assert ends.exit_codes[name] != KILLED
+    assert terminations.exit_codes[name] != KILLED
 
 
 def test_two_api_servers_that_are_the_last_cut_no_answer(
-    install: Install, two_servers: dict[str, Any], ends: Ends, record: Record
+    install: Install, two_servers: dict[str, Any], terminations: PodTerminations, record: Record
 ) -> None:
     recreated = two_servers | {"strategy": {"type": "Recreate"}}
     install(**recreated)
     with under_load(_both_kinds()) as load:
         install(**recreated, podAnnotations={"example.com/round": "last"})
-    record("rolling update, 1 replica, no surge, two API servers", load.report, exit_codes=[*ends.exit_codes.values()])
+    record(
+        "rolling update, 1 replica, no surge, two API servers",
+        load.report,
+        exit_codes=[*terminations.exit_codes.values()],
+    )
     assert load.report.failures(), "a gap without failures would be news"
     assert not load.report.cut()
-    assert ends.exit_codes
-    assert KILLED not in ends.exit_codes.values()
+    assert terminations.exit_codes
+    assert KILLED not in terminations.exit_codes.values()
 
 
 def test_two_api_servers_share_the_limit_and_count_together(
@@ -195,7 +201,7 @@ def _completions() -> float:
     return sum(map(float, counts))
 
 
-def test_a_second_start_reuses_compiled_code(install: Install, release: Release, record: Record) -> None:
+def test_a_second_start_reuses_compiled_code(install: Install, release: HelmRelease, record: Record) -> None:
     claim = {"compile": {"type": "claim", "size": "2Gi", "keep": False}}
     seconds = []
     for number in ("first", "second"):

@@ -10,8 +10,8 @@ from typing import Any
 from kubernetes import client
 
 from ci.demo import MODEL
-from ci.helm_release import Release
-from tests.e2e.terminations import Ends
+from ci.helm_release import HelmRelease
+from tests.e2e.terminations import PodTerminations
 from vllm_chart.errors import UserError
 
 NODES = 2
@@ -43,22 +43,22 @@ def group_values(uri: str) -> dict[str, Any]:
     }
 
 
-def leaders(release: Release) -> list[dict[str, Any]]:
+def leaders(release: HelmRelease) -> list[dict[str, Any]]:
     """The pods with an API server, as the API server has them."""
     return [pod for pod in release.pods() if pod["metadata"]["labels"][_INDEX] == "0"]
 
 
-def workers(release: Release) -> list[dict[str, Any]]:
+def workers(release: HelmRelease) -> list[dict[str, Any]]:
     """The other pods."""
     return [pod for pod in release.pods() if pod["metadata"]["labels"][_INDEX] != "0"]
 
 
-def identities(release: Release) -> set[str]:
+def identities(release: HelmRelease) -> set[str]:
     """What tells each pod from one that takes its name later."""
     return {pod["metadata"]["uid"] for pod in release.pods()}
 
 
-def await_groups(release: Release, count: int = 1, without: set[str] | None = None) -> None:
+def await_groups(release: HelmRelease, count: int = 1, without: set[str] | None = None) -> None:
     """Return when so many groups are whole and Ready, and no other pods are there.
 
     Args:
@@ -80,7 +80,7 @@ def await_groups(release: Release, count: int = 1, without: set[str] | None = No
         time.sleep(0.5)
 
 
-def last_message(release: Release, index: int) -> str:
+def last_message(release: HelmRelease, index: int) -> str:
     """What the first container of a pod said that ended, by the pod's place in its group."""
     deadline = time.monotonic() + 300
     while True:
@@ -99,7 +99,7 @@ def _ready(pod: dict[str, Any]) -> bool:
 
 
 @dataclass
-class Life:
+class PodLifetime:
     """Clock times of a pod in seconds, 0 where they weren't seen.
 
     Attributes:
@@ -123,16 +123,16 @@ class Life:
         return self.stopped or self.gone
 
 
-class Lives(Ends):
+class GroupPods(PodTerminations):
     """Watches pods of groups come and go, those too that take the name of another.
 
     Attributes:
         pods: by their identity, in the order in which they were seen.
     """
 
-    pods: dict[str, Life]
+    pods: dict[str, PodLifetime]
 
-    def __enter__(self) -> Lives:
+    def __enter__(self) -> GroupPods:
         self.pods = {}
         super().__enter__()
         return self
@@ -142,7 +142,7 @@ class Lives(Ends):
         meta = pod.metadata
         life = self.pods.setdefault(
             meta.uid,
-            Life(
+            PodLifetime(
                 meta.name,
                 meta.labels.get(_GROUP, ""),
                 meta.labels.get(_INDEX) == "0",
@@ -160,7 +160,7 @@ class Lives(Ends):
         if event == "DELETED":
             life.gone = time.time()
 
-    def ended(self) -> list[Life]:
+    def ended(self) -> list[PodLifetime]:
         """Those that are gone, in the order in which they ended."""
         return sorted((life for life in self.pods.values() if life.gone), key=lambda life: life.end)
 
@@ -189,7 +189,7 @@ class Lives(Ends):
         assert not early, self.timeline()
 
 
-def starts(release: Release) -> tuple[float, dict[str, float]]:
+def starts(release: HelmRelease) -> tuple[float, dict[str, float]]:
     """Seconds in which the only group became Ready after its creation, and each pod after the start of its server."""
     pods = release.pods()
     ready = {pod["metadata"]["name"]: _ready_at(pod) for pod in pods}

@@ -6,13 +6,13 @@ from collections.abc import Callable
 import pytest
 
 from ci import cluster
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from tests.e2e.multinode.groups import NODES
 from vllm_chart.chart import CHART
 from vllm_chart.errors import CommandError
 
 
-def test_a_cluster_without_leaderworkerset_is_told_what_to_install(new_release: Callable[..., Release]) -> None:
+def test_a_cluster_without_leaderworkerset_is_told_what_to_install(new_release: Callable[..., HelmRelease]) -> None:
     if "leaderworkersets" in cluster.kubectl("api-resources", "--output=name"):
         pytest.skip("LeaderWorkerSet is on this cluster already")
     release = new_release("early")

@@ -12,10 +12,10 @@ from pytest_helm_charts.clusters import Cluster
 from ci import load_images
 from ci.addons import install as addons
 from ci.demo import MODEL
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from tests.e2e.conftest import FILES
 from tests.e2e.multinode.groups import (
-    Lives,
+    GroupPods,
     await_groups,
     group_values,
     identities,
@@ -54,7 +54,7 @@ def values() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def release(new_release: Callable[..., Release], values: dict[str, Any]) -> Release:
+def release(new_release: Callable[..., HelmRelease], values: dict[str, Any]) -> HelmRelease:
     """One group."""
     release = new_release(LONG_NAME)
     release.install(FILES, values)
@@ -63,13 +63,13 @@ def release(new_release: Callable[..., Release], values: dict[str, Any]) -> Rele
 
 
 @pytest.fixture
-def lives(kube_cluster: Cluster, release: Release) -> Iterator[Lives]:
+def group_pods(kube_cluster: Cluster, release: HelmRelease) -> Iterator[GroupPods]:
     """When pods come and go while the test runs."""
-    with Lives(kube_cluster.kube_config_path, release) as watching:
+    with GroupPods(kube_cluster.kube_config_path, release) as watching:
         yield watching
 
 
-def _answer(release: Release) -> str:
+def _answer(release: HelmRelease) -> str:
     question = {"role": "user", "content": "What is the capital of France?"}
     body = {"model": MODEL, "messages": [question], "max_tokens": 20, "temperature": 0}
     with release.forward(f"service/{release.name}", 80) as address:
@@ -81,7 +81,7 @@ def _name(pod: dict[str, Any]) -> str:
     return str(pod["metadata"]["name"])
 
 
-def test_two_pods_on_two_nodes_answer_as_one(release: Release, record: Record) -> None:
+def test_two_pods_on_two_nodes_answer_as_one(release: HelmRelease, record: Record) -> None:
     (leader,), (worker,) = leaders(release), workers(release)
     assert leader["spec"]["nodeName"] != worker["spec"]["nodeName"]
     assert "Paris" in _answer(release)
@@ -95,7 +95,7 @@ def test_two_pods_on_two_nodes_answer_as_one(release: Release, record: Record) -
     assert group <= max(members.values()) + 10
 
 
-def test_ports_of_the_group_are_the_members_own(release: Release) -> None:
+def test_ports_of_the_group_are_the_members_own(release: HelmRelease) -> None:
     (leader,), (worker,) = leaders(release), workers(release)
     address = leader["status"]["podIP"]
     (service,) = json.loads(release.kubectl("get", "services", f"--selector={_CHART}", "--output=json"))["items"]
@@ -107,11 +107,13 @@ def test_ports_of_the_group_are_the_members_own(release: Release) -> None:
     assert json.loads(said) == [True] * len(ends) + [False] * len(shut)
 
 
-def test_helm_test_passes_for_a_group(release: Release) -> None:
+def test_helm_test_passes_for_a_group(release: HelmRelease) -> None:
     assert "Succeeded" in release.helm("test", release.name, "--timeout", "300s")
 
 
-def _renewed(release: Release, lives: Lives, event: str, lose: Callable[[], object], record: Record) -> None:
+def _renewed(
+    release: HelmRelease, group_pods: GroupPods, event: str, lose: Callable[[], object], record: Record
+) -> None:
     """Lose a pod of the only group, and wait until it serves again."""
     before = identities(release)
     lost = time.monotonic()
@@ -120,16 +122,18 @@ def _renewed(release: Release, lives: Lives, event: str, lose: Callable[[], obje
     seconds = time.monotonic() - lost
     (leader,) = leaders(release)
     start = f"{start_seconds(leader):.0f} s"
-    record(event, ready_again_after=f"{seconds:.0f} s", of_which_the_start=start, pods=lives.timeline())
+    record(event, ready_again_after=f"{seconds:.0f} s", of_which_the_start=start, pods=group_pods.timeline())
     assert "Paris" in _answer(release)
 
 
 @pytest.mark.parametrize("member", ["worker", "leader"])
-def test_a_group_is_renewed_when_a_member_breaks(release: Release, lives: Lives, member: str, record: Record) -> None:
+def test_a_group_is_renewed_when_a_member_breaks(
+    release: HelmRelease, group_pods: GroupPods, member: str, record: Record
+) -> None:
     (pod,) = {"leader": leaders, "worker": workers}[member](release)
     _renewed(
         release,
-        lives,
+        group_pods,
         f"processes of the {member} killed",
         lambda: release.kubectl("exec", _name(pod), "--", "python3", "-c", KILL, check=False),
         record,
@@ -138,18 +142,18 @@ def test_a_group_is_renewed_when_a_member_breaks(release: Release, lives: Lives,
 
 @pytest.mark.parametrize("member", ["leader", "worker"])
 def test_a_group_is_renewed_when_a_member_is_deleted(
-    release: Release, lives: Lives, member: str, record: Record
+    release: HelmRelease, group_pods: GroupPods, member: str, record: Record
 ) -> None:
     (pod,) = {"leader": leaders, "worker": workers}[member](release)
     name = _name(pod)
     _renewed(
-        release, lives, f"{member} deleted", lambda: release.kubectl("delete", "pod", name, "--wait=false"), record
+        release, group_pods, f"{member} deleted", lambda: release.kubectl("delete", "pod", name, "--wait=false"), record
     )
-    lives.assert_leaders_went_first()
+    group_pods.assert_leaders_went_first()
 
 
 def test_a_leader_says_which_pod_never_came(
-    new_release: Callable[..., Release], values: dict[str, Any], record: Record
+    new_release: Callable[..., HelmRelease], values: dict[str, Any], record: Record
 ) -> None:
     release = new_release("never")
     nowhere = {"nodeSelector": {"example.com/no-such-label": "true"}}
@@ -162,7 +166,7 @@ def test_a_leader_says_which_pod_never_came(
 
 
 def test_an_image_without_ray_says_so(
-    new_release: Callable[..., Release], values: dict[str, Any], record: Record
+    new_release: Callable[..., HelmRelease], values: dict[str, Any], record: Record
 ) -> None:
     release = new_release("rayless")
     release.install([*FILES], values | {"distributed": {"backend": "ray"}})

@@ -9,7 +9,7 @@ import pytest
 
 from ci import load_images
 from ci.addons import install as addons
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from ci.offline import addon_images
 from tests.e2e.conftest import FILES
 from tests.e2e.multinode.groups import group_values, last_message, leaders, workers
@@ -32,7 +32,7 @@ def values() -> dict[str, Any]:
     }
 
 
-def _await_log(release: Release, pod: dict[str, Any], words: str) -> str:
+def _await_log(release: HelmRelease, pod: dict[str, Any], words: str) -> str:
     name = pod["metadata"]["name"]
     deadline = time.monotonic() + 300
     while True:
@@ -44,7 +44,7 @@ def _await_log(release: Release, pod: dict[str, Any], words: str) -> str:
 
 
 def test_both_pods_join_one_ray_and_vllm_starts_on_it_which_refuses_cpus(
-    new_release: Callable[..., Release], values: dict[str, Any], record: Record
+    new_release: Callable[..., HelmRelease], values: dict[str, Any], record: Record
 ) -> None:
     release = new_release("rays")
     release.install(FILES, values)
@@ -64,7 +64,7 @@ def test_both_pods_join_one_ray_and_vllm_starts_on_it_which_refuses_cpus(
 
 
 def test_a_head_says_how_many_have_joined_when_time_is_up(
-    new_release: Callable[..., Release], values: dict[str, Any], record: Record
+    new_release: Callable[..., HelmRelease], values: dict[str, Any], record: Record
 ) -> None:
     release = new_release("alone")
     nowhere = {"nodeSelector": {"example.com/no-such-label": "true"}}

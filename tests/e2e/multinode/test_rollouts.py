@@ -11,10 +11,10 @@ from pytest_helm_charts.clusters import Cluster
 from ci import cluster, load_images
 from ci.addons import install as addons
 from ci.demo import MODEL
-from ci.helm_release import NODE_PORT_VALUES, Release, base_url
+from ci.helm_release import NODE_PORT_VALUES, HelmRelease, base_url
 from tests.e2e.conftest import FILES
 from tests.e2e.load import Load, Report, Stream, under_load
-from tests.e2e.multinode.groups import Lives, await_groups, group_values, identities, workers
+from tests.e2e.multinode.groups import GroupPods, await_groups, group_values, identities, workers
 
 #: Short answers with pauses: four pods share two cores.
 STREAMS = [Stream("new", max_tokens=8, pause=3), Stream("reused", max_tokens=8, pause=3)]
@@ -25,20 +25,20 @@ Change = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
-def release(new_release: Callable[..., Release]) -> Release:
+def release(new_release: Callable[..., HelmRelease]) -> HelmRelease:
     """A name; `change` installs it."""
     addons.leader_worker_set()
     return new_release("groups")
 
 
 @pytest.fixture(scope="module")
-def given(release: Release) -> dict[str, Any]:  # noqa: ARG001 (the add-on must be there first)
+def given(release: HelmRelease) -> dict[str, Any]:  # noqa: ARG001 (the add-on must be there first)
     """Values of two groups behind the port on 127.0.0.1, as they were changed last."""
     return group_values(load_images.even_model()) | NODE_PORT_VALUES | {"replicas": 2}
 
 
 @pytest.fixture(scope="module")
-def change(release: Release, given: dict[str, Any]) -> Change:
+def change(release: HelmRelease, given: dict[str, Any]) -> Change:
     """Changes values, and returns when every pod that was there is gone."""
 
     def apply(**changes: Any) -> None:
@@ -51,9 +51,9 @@ def change(release: Release, given: dict[str, Any]) -> Change:
 
 
 @pytest.fixture
-def lives(kube_cluster: Cluster, release: Release) -> Iterator[Lives]:
+def group_pods(kube_cluster: Cluster, release: HelmRelease) -> Iterator[GroupPods]:
     """When pods come and go while the test runs."""
-    with Lives(kube_cluster.kube_config_path, release) as watching:
+    with GroupPods(kube_cluster.kube_config_path, release) as watching:
         yield watching
 
 
@@ -63,18 +63,20 @@ def _nothing_lost(report: Report) -> None:
     assert not report.failures()
 
 
-def test_an_update_of_two_groups_loses_nothing(change: Change, lives: Lives, record: Record) -> None:
+def test_an_update_of_two_groups_loses_nothing(change: Change, group_pods: GroupPods, record: Record) -> None:
     change()
     with under_load(Load(base_url(), MODEL, [*STREAMS, LONG])) as load:
         change(podAnnotations={"example.com/round": "1"})
     longest = max(outcome.seconds for outcome in load.report.outcomes)
-    record("rolling update, 2 groups of 2 pods", load.report, longest_answer=f"{longest:.0f} s", pods=lives.timeline())
+    record(
+        "rolling update, 2 groups of 2 pods", load.report, longest_answer=f"{longest:.0f} s", pods=group_pods.timeline()
+    )
     _nothing_lost(load.report)
     assert longest > 8
-    lives.assert_leaders_went_first()
+    group_pods.assert_leaders_went_first()
 
 
-def test_a_drained_node_takes_one_group_after_the_other(change: Change, release: Release, record: Record) -> None:
+def test_a_drained_node_takes_one_group_after_the_other(change: Change, release: HelmRelease, record: Record) -> None:
     change(podDisruptionBudget={"enabled": True}, topologySpreadConstraints=[], podAnnotations={})
     node = workers(release)[0]["spec"]["nodeName"]
     before = identities(release)
@@ -92,16 +94,16 @@ def test_a_drained_node_takes_one_group_after_the_other(change: Change, release:
 
 
 def test_a_scale_down_loses_nothing_and_an_autoscaler_scales_groups(
-    change: Change, given: dict[str, Any], release: Release, lives: Lives, record: Record
+    change: Change, given: dict[str, Any], release: HelmRelease, group_pods: GroupPods, record: Record
 ) -> None:
     if not release.pods():
         change()
     with under_load(Load(base_url(), MODEL, STREAMS)) as load:
         release.kubectl("scale", "leaderworkerset", release.name, "--replicas=1")
         await_groups(release, 1)
-    record("scaled down by kubectl scale, 2 groups of 2 pods to 1", load.report, pods=lives.timeline())
+    record("scaled down by kubectl scale, 2 groups of 2 pods to 1", load.report, pods=group_pods.timeline())
     _nothing_lost(load.report)
-    lives.assert_leaders_went_first()
+    group_pods.assert_leaders_went_first()
     release.install(FILES, given | {"autoscaling": {"hpa": {"enabled": True, "minReplicas": 1, "maxReplicas": 2}}})
     status = _judged(release)
     able = next(item for item in status["conditions"] if item["type"] == "AbleToScale")
@@ -110,7 +112,7 @@ def test_a_scale_down_loses_nothing_and_an_autoscaler_scales_groups(
     assert status["currentReplicas"] == 1
 
 
-def _judged(release: Release) -> dict[str, Any]:
+def _judged(release: HelmRelease) -> dict[str, Any]:
     """The status of the release's HorizontalPodAutoscaler as soon as it has one."""
     deadline = time.monotonic() + 120
     while True:

@@ -13,7 +13,7 @@ import pytest
 from ci import demo
 from ci.addons import install as addons
 from ci.demo import MODEL
-from ci.helm_release import NODE_PORT_VALUES, Release, base_url
+from ci.helm_release import NODE_PORT_VALUES, HelmRelease, base_url
 from ci.prometheus import Prometheus
 from tests.e2e.conftest import FILES
 from tests.e2e.load import Load, Stream
@@ -85,7 +85,7 @@ class Watching:
         spans: lists what the collector of traces has received.
     """
 
-    def __init__(self, release: Release, broken: Release, prometheus: Prometheus, collector: str) -> None:
+    def __init__(self, release: HelmRelease, broken: HelmRelease, prometheus: Prometheus, collector: str) -> None:
         self.release, self.broken, self.prometheus = release, broken, prometheus
         self._collector = collector
 
@@ -93,7 +93,7 @@ class Watching:
         """The spans that the collector has received."""
         return list(httpx.get(f"http://{self._collector}", timeout=30).json())
 
-    def alerts(self, release: Release, state: str) -> set[str]:
+    def alerts(self, release: HelmRelease, state: str) -> set[str]:
         """Names of a release's alerts that are in a state, `pending` or `firing`."""
         own = f'namespace="{release.namespace}",release="{release.name}",alertstate="{state}"'
         return {series.labels["alertname"] for series in self.prometheus.query(f"ALERTS{{{own}}}")}
@@ -129,7 +129,7 @@ def prometheus(watching: Watching) -> Prometheus:
 
 
 @pytest.fixture(scope="session")
-def watched(watching: Watching) -> Release:
+def watched(watching: Watching) -> HelmRelease:
     """The release with two servers, Ready and scraped."""
     release = watching.release
     release.wait()
@@ -181,14 +181,14 @@ def _traffic() -> Iterator[Traffic]:
 
 
 @pytest.fixture
-def busy(watched: Release, _traffic: Traffic) -> Release:
+def busy(watched: HelmRelease, _traffic: Traffic) -> HelmRelease:
     """The release under traffic, some of which it refuses; it goes on into the next test."""
     _traffic.start()
     return watched
 
 
 @pytest.fixture
-def quiet(watched: Release, _traffic: Traffic) -> Release:
+def quiet(watched: HelmRelease, _traffic: Traffic) -> HelmRelease:
     """The release without the traffic of earlier tests."""
     _traffic.stop()
     return watched

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from kubernetes import client, config
 
 from ci.demo import MODEL
-from ci.helm_release import Release, base_url
+from ci.helm_release import HelmRelease, base_url
 from ci.prometheus import Prometheus
 from tests.e2e.load import Load, Stream, under_load
 from tests.e2e.observability.conftest import await_true
-from tests.e2e.terminations import Ends
+from tests.e2e.terminations import PodTerminations
 
 KILLED = 137
 #: Requests in the queue for each server above which one is added.
@@ -38,7 +38,7 @@ class Replicas:
         ready: the number that is ready.
     """
 
-    def __init__(self, kubeconfig: str, release: Release) -> None:
+    def __init__(self, kubeconfig: str, release: HelmRelease) -> None:
         self.wanted: list[int] = []
         self.ready = 0
         self._apps = client.AppsV1Api(config.new_client_from_config(kubeconfig))
@@ -67,7 +67,7 @@ class Replicas:
 
 
 def follows_the_load(
-    how: str, kubeconfig: str, release: Release, prometheus: Prometheus, record: Callable[..., None]
+    how: str, kubeconfig: str, release: HelmRelease, prometheus: Prometheus, record: Callable[..., None]
 ) -> None:
     """Load on one server brings a second, which shares it; without load that goes again, and nothing was lost."""
     own = f'namespace="{release.namespace}",pod=~"{release.name}-[a-z0-9]+-[a-z0-9]{{5}}"'
@@ -75,7 +75,11 @@ def follows_the_load(
     (first,) = {pod["metadata"]["name"] for pod in release.pods()}
     answered = f'sum(vllm:request_success_total{{{own},pod!="{first}"}}) > 20'
     light, heavy = (Load(base_url(), MODEL, streams) for streams in (LIGHT, HEAVY))
-    with Replicas(kubeconfig, release) as replicas, Ends(kubeconfig, release) as ends, under_load(light):
+    with (
+        Replicas(kubeconfig, release) as replicas,
+        PodTerminations(kubeconfig, release) as terminations,
+        under_load(light),
+    ):
         with under_load(heavy):
             over = await_true(lambda: prometheus.query(queue), "the queue passes its target", 60)
             added = await_true(lambda: replicas.wanted[-1] == 2, "a second server is asked for", 120)
@@ -94,7 +98,7 @@ def follows_the_load(
         twenty_answers_after_that=f"{shared - ready:.1f} s",
         replicas=replicas.wanted,
     )
-    codes = sorted(ends.exit_codes.values())
+    codes = sorted(terminations.exit_codes.values())
     record(f"{how}, end of the load", light.report, removed_after=f"{removed - ended:.1f} s", exit_codes=codes)
     assert replicas.wanted == [1, 2, 1]
     assert added - over <= PROMISED_SECONDS

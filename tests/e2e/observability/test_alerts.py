@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from ci.prometheus import Prometheus
 from tests.e2e.observability.conftest import Watching, await_none, await_true
 from vllm_chart.chart import app_version
@@ -20,14 +20,14 @@ WITHOUT_DATA = {
 }
 
 
-def _installed(release: Release) -> list[dict[str, Any]]:
+def _installed(release: HelmRelease) -> list[dict[str, Any]]:
     """The rules that the release brought, as its ConfigMap has them."""
     text = release.kubectl("get", f"configmap/{release.name}-rules", "--output=yaml")
     (content,) = yaml.safe_load(text)["data"].values()
     return [rule for group in yaml.safe_load(content)["groups"] for rule in group["rules"]]
 
 
-def _loaded(prometheus: Prometheus, release: Release) -> list[dict[str, Any]]:
+def _loaded(prometheus: Prometheus, release: HelmRelease) -> list[dict[str, Any]]:
     """The rules that Prometheus has of a release, with their health."""
     return [
         rule
@@ -37,7 +37,7 @@ def _loaded(prometheus: Prometheus, release: Release) -> list[dict[str, Any]]:
     ]
 
 
-def test_every_rule_is_loaded_and_evaluated_without_an_error(busy: Release, watching: Watching) -> None:
+def test_every_rule_is_loaded_and_evaluated_without_an_error(busy: HelmRelease, watching: Watching) -> None:
     for release in (busy, watching.broken):
         wanted = sorted(rule.get("alert") or rule["record"] for rule in _installed(release))
         await_true(
@@ -49,7 +49,7 @@ def test_every_rule_is_loaded_and_evaluated_without_an_error(busy: Release, watc
         assert not {rule["name"]: rule["lastError"] for rule in loaded if rule["health"] != "ok"}
 
 
-def test_what_rules_read_is_there(busy: Release, prometheus: Prometheus) -> None:
+def test_what_rules_read_is_there(busy: HelmRelease, prometheus: Prometheus) -> None:
     read = {selector.name for rule in _installed(busy) for selector in promql.selectors(rule["expr"])}
     assert read & set(promql.vllm_metrics(app_version()))
     # a container of which none has waited has no reason to wait
@@ -58,7 +58,7 @@ def test_what_rules_read_is_there(busy: Release, prometheus: Prometheus) -> None
     await_none(lambda: wanted - set(prometheus.ask("label/__name__/values")), "series that rules read and aren't there")
 
 
-def test_what_is_recorded_has_data_under_load(busy: Release, prometheus: Prometheus) -> None:
+def test_what_is_recorded_has_data_under_load(busy: HelmRelease, prometheus: Prometheus) -> None:
     own = f'namespace="{busy.namespace}",release="{busy.name}"'
     recorded = {rule["record"] for rule in _installed(busy) if "record" in rule}
     assert recorded > WITHOUT_DATA
@@ -69,7 +69,7 @@ def test_what_is_recorded_has_data_under_load(busy: Release, prometheus: Prometh
     await_none(missing, "records without data")
 
 
-def test_refused_requests_fire_an_alert(busy: Release, watching: Watching, record: Record) -> None:
+def test_refused_requests_fire_an_alert(busy: HelmRelease, watching: Watching, record: Record) -> None:
     name = "VllmAdmissionRejections"
     began = await_true(lambda: name in watching.alerts(busy, "pending") | watching.alerts(busy, "firing"), name)
     fired = await_true(lambda: name in watching.alerts(busy, "firing"), name)

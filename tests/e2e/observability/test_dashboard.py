@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from ci.prometheus import Prometheus, Series
 from scripts.docs import pictures
 from scripts.generate.dashboard import filled
@@ -27,7 +27,7 @@ NEED_A_GPU = {
 
 
 @pytest.fixture(scope="module")
-def dashboard(watched: Release) -> dict[str, Any]:
+def dashboard(watched: HelmRelease) -> dict[str, Any]:
     """What Grafana's sidecar would find."""
     selector = "--selector=grafana_dashboard=1"
     (found,) = [
@@ -51,7 +51,7 @@ def _choices(prometheus: Prometheus, variable: dict[str, Any], chosen: dict[str,
 
 
 @pytest.fixture(scope="module")
-def chosen(dashboard: dict[str, Any], watched: Release, prometheus: Prometheus) -> dict[str, str]:
+def chosen(dashboard: dict[str, Any], watched: HelmRelease, prometheus: Prometheus) -> dict[str, str]:
     """The dashboard's variables, as it opens: this release, all of its pods and models."""
     chosen: dict[str, str] = {}
     for variable in dashboard["templating"]["list"]:
@@ -69,7 +69,7 @@ def chosen(dashboard: dict[str, Any], watched: Release, prometheus: Prometheus) 
 
 
 def test_every_panel_has_data_under_load(
-    busy: Release, dashboard: dict[str, Any], chosen: dict[str, str], prometheus: Prometheus, record: Record
+    busy: HelmRelease, dashboard: dict[str, Any], chosen: dict[str, str], prometheus: Prometheus, record: Record
 ) -> None:
     assert busy.pods()
     panels = {panel["title"]: panel["targets"] for panel in dashboard["panels"] if panel["type"] != "row"}

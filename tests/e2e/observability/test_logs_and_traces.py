@@ -8,12 +8,12 @@ import httpx
 import pytest
 
 from ci.demo import MODEL
-from ci.helm_release import Release, base_url
+from ci.helm_release import HelmRelease, base_url
 from tests.e2e.observability.conftest import Watching, await_true
 
 
 @pytest.fixture(scope="module")
-def asked(watched: Release) -> tuple[str, str]:
+def asked(watched: HelmRelease) -> tuple[str, str]:
     """A word that a request's prompt had, and the id of the trace that the request belongs to."""
     assert watched.pods()
     word, trace = f"marker{uuid.uuid4().hex}", uuid.uuid4().hex
@@ -23,7 +23,7 @@ def asked(watched: Release) -> tuple[str, str]:
     return word, trace
 
 
-def _lines(release: Release) -> list[str]:
+def _lines(release: HelmRelease) -> list[str]:
     return [
         line
         for pod in release.pods()
@@ -32,7 +32,7 @@ def _lines(release: Release) -> list[str]:
 
 
 def test_messages_are_json_objects_and_so_is_every_line_of_a_server_that_has_started(
-    quiet: Release, asked: tuple[str, str]
+    quiet: HelmRelease, asked: tuple[str, str]
 ) -> None:
     assert asked
     for pod in quiet.pods():
@@ -46,7 +46,7 @@ def test_messages_are_json_objects_and_so_is_every_line_of_a_server_that_has_sta
         assert not [line for line in lines if re.match(r"(\(.*\) )?(DEBUG|INFO|WARNING|ERROR)\b", line)]
 
 
-def test_neither_prompts_nor_probes_nor_scrapes_are_logged(quiet: Release, asked: tuple[str, str]) -> None:
+def test_neither_prompts_nor_probes_nor_scrapes_are_logged(quiet: HelmRelease, asked: tuple[str, str]) -> None:
     lines = _lines(quiet)
     assert [line for line in lines if "/v1/chat/completions" in line], "requests are logged"
     word, _ = asked
@@ -56,7 +56,7 @@ def test_neither_prompts_nor_probes_nor_scrapes_are_logged(quiet: Release, asked
 
 
 def test_the_collector_receives_a_span_that_continues_the_clients_trace(
-    quiet: Release, asked: tuple[str, str], watching: Watching
+    quiet: HelmRelease, asked: tuple[str, str], watching: Watching
 ) -> None:
     _, trace = asked
     await_true(lambda: [span for span in watching.spans() if span["trace"] == trace], "a span of the request", 60)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from ci.prometheus import Prometheus
 from tests.e2e.observability.conftest import await_true
 
@@ -12,13 +12,13 @@ Record = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
-def own(watched: Release) -> str:
+def own(watched: HelmRelease) -> str:
     """What picks the release's targets."""
     return f'namespace="{watched.namespace}",pod=~"{watched.name}-[a-z0-9]+-[a-z0-9]{{5}}"'
 
 
 def test_both_servers_are_up_and_labelled_as_the_rules_expect(
-    watched: Release, own: str, prometheus: Prometheus
+    watched: HelmRelease, own: str, prometheus: Prometheus
 ) -> None:
     up = prometheus.query(f"up{{{own}}}")
     assert [series.value for series in up] == [1, 1]
@@ -29,7 +29,7 @@ def test_both_servers_are_up_and_labelled_as_the_rules_expect(
     assert {series.labels["job"] for series in up} == {f"{watched.namespace}/{watched.name}"}
 
 
-def test_no_target_is_in_error(watched: Release, prometheus: Prometheus) -> None:
+def test_no_target_is_in_error(watched: HelmRelease, prometheus: Prometheus) -> None:
     targets = [
         t for t in prometheus.ask("targets")["activeTargets"] if t["labels"].get("namespace") == watched.namespace
     ]
@@ -37,7 +37,7 @@ def test_no_target_is_in_error(watched: Release, prometheus: Prometheus) -> None
     assert {(t["health"], t["lastError"]) for t in targets} == {("up", "")}
 
 
-def test_annotations_lead_to_both_servers(watched: Release, prometheus: Prometheus) -> None:
+def test_annotations_lead_to_both_servers(watched: HelmRelease, prometheus: Prometheus) -> None:
     up = 'up{job="annotated"} == 1'
     await_true(lambda: len(prometheus.query(up)) == 2, f"two series of {up}")
     expected = {f"{pod['status']['podIP']}:8000" for pod in watched.pods()}

@@ -9,7 +9,7 @@ from pytest_helm_charts.clusters import Cluster
 
 from ci import cluster
 from ci.addons import install as addons
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from ci.prometheus import Prometheus
 from tests.e2e.conftest import FILES
 from tests.e2e.observability.conftest import WATCHED, await_true
@@ -20,7 +20,7 @@ METRIC = "vllm_num_requests_waiting"
 
 
 @contextmanager
-def _scaled(release: Release, values: dict[str, Any], kind: str) -> Iterator[None]:
+def _scaled(release: HelmRelease, values: dict[str, Any], kind: str) -> Iterator[None]:
     """An HPA owns the release, which is down to one server, as nothing waits."""
     own = {"enabled": True, "maxReplicas": 2, "metricType": kind, "targetPerReplica": TARGET, "behavior": BEHAVIOR}
     release.install(FILES, values | WATCHED | {"autoscaling": {"hpa": own}})
@@ -30,11 +30,11 @@ def _scaled(release: Release, values: dict[str, Any], kind: str) -> Iterator[Non
         yield
 
 
-def _status(release: Release) -> dict[str, Any]:
+def _status(release: HelmRelease) -> dict[str, Any]:
     return dict(json.loads(release.kubectl("get", f"hpa/{release.name}", "--output=json"))["status"])
 
 
-def _reads(release: Release) -> list[str]:
+def _reads(release: HelmRelease) -> list[str]:
     """The external metrics whose values the HPA last read."""
     current = _status(release).get("currentMetrics") or []
     return [metric["external"]["metric"]["name"] for metric in current if metric["type"] == "External"]
@@ -47,14 +47,14 @@ def _served(path: str) -> list[float]:
 
 
 def test_replicas_follow_the_queue_of_each_server(
-    quiet: Release, values: dict[str, Any], kube_cluster: Cluster, prometheus: Prometheus, record: Record
+    quiet: HelmRelease, values: dict[str, Any], kube_cluster: Cluster, prometheus: Prometheus, record: Record
 ) -> None:
     with _scaled(quiet, values, "Pods"):
         assert _served(f"custom.metrics.k8s.io/v1beta1/namespaces/{quiet.namespace}/pods/*/{METRIC}") == [0]
         follows_the_load("HPA", kube_cluster.kube_config_path, quiet, prometheus, record)
 
 
-def test_an_external_metric_reaches_the_hpa(quiet: Release, values: dict[str, Any]) -> None:
+def test_an_external_metric_reaches_the_hpa(quiet: HelmRelease, values: dict[str, Any]) -> None:
     with _scaled(quiet, values, "External"):
         assert _served(f"external.metrics.k8s.io/v1beta1/namespaces/{quiet.namespace}/{METRIC}") == [0]
         await_true(lambda: _reads(quiet) == [METRIC], f"the HPA reads {METRIC}", 120)

@@ -11,7 +11,7 @@ from pytest_helm_charts.clusters import Cluster
 from ci.addons import install as addons
 from ci.common import ROOT
 from ci.demo import MODEL
-from ci.helm_release import Release
+from ci.helm_release import HelmRelease
 from ci.prometheus import Prometheus
 from tests.e2e.conftest import FILES
 from tests.e2e.observability.conftest import WATCHED, Watching, await_true
@@ -33,7 +33,7 @@ def _keda(**own: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def scale(watched: Release, values: dict[str, Any]) -> Iterator[Callable[..., None]]:
+def scale(watched: HelmRelease, values: dict[str, Any]) -> Iterator[Callable[..., None]]:
     """Gives the release to KEDA with some values."""
     files = [ROOT / "values" / "autoscaling.yaml", *FILES]
     with addons.keda():
@@ -42,12 +42,12 @@ def scale(watched: Release, values: dict[str, Any]) -> Iterator[Callable[..., No
         watched.install(FILES, values | WATCHED)
 
 
-def _servers(release: Release) -> int:
+def _servers(release: HelmRelease) -> int:
     return int(release.kubectl("get", f"deployment/{release.name}", "--output=jsonpath={.spec.replicas}"))
 
 
 def test_replicas_follow_the_queue_of_the_release(
-    quiet: Release, scale: Callable[..., None], kube_cluster: Cluster, prometheus: Prometheus, record: Record
+    quiet: HelmRelease, scale: Callable[..., None], kube_cluster: Cluster, prometheus: Prometheus, record: Record
 ) -> None:
     scale({}, targetPerReplica=TARGET)
     await_true(lambda: _servers(quiet) == 1, "KEDA wants one server")
@@ -56,7 +56,7 @@ def test_replicas_follow_the_queue_of_the_release(
 
 
 def test_one_request_at_the_gateway_starts_the_first_server(
-    quiet: Release, scale: Callable[..., None], watching: Watching, record: Record
+    quiet: HelmRelease, scale: Callable[..., None], watching: Watching, record: Record
 ) -> None:
     own = {"minReplicas": 0, "cooldownPeriod": 10, "query": REQUESTS}
     # the new server's traces go out by the other protocol

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ci.demo import MODEL
-from ci.helm_release import Release, base_url
+from ci.helm_release import HelmRelease, base_url
 from tests.e2e import processes
 from tests.e2e.load import Load, Stream, under_load
 
@@ -31,16 +31,16 @@ VALUES: dict[str, Any] = {
 }
 
 
-def _restarts(release: Release) -> dict[str, int]:
+def _restarts(release: HelmRelease) -> dict[str, int]:
     names = [pod["metadata"]["name"] for pod in release.pods()]
     return {name: release.status(name)["restartCount"] for name in names}
 
 
-def _memory(release: Release) -> dict[str, int]:
+def _memory(release: HelmRelease) -> dict[str, int]:
     return {pod["metadata"]["name"]: processes.memory(release, pod["metadata"]["name"]) for pod in release.pods()}
 
 
-def _await_ready(release: Release, pod: str, restarts: int) -> None:
+def _await_ready(release: HelmRelease, pod: str, restarts: int) -> None:
     deadline = time.monotonic() + 600
     while (status := release.status(pod))["restartCount"] < restarts or not status["ready"]:
         assert time.monotonic() < deadline, f"{pod} isn't back after 10 minutes"
@@ -48,7 +48,7 @@ def _await_ready(release: Release, pod: str, restarts: int) -> None:
 
 
 def test_half_an_hour_of_load_loses_nothing_but_in_the_crash(
-    install: Install, release: Release, record: Record
+    install: Install, release: HelmRelease, record: Record
 ) -> None:
     install(**VALUES)
     with under_load(Load(base_url(), MODEL, MIXED)) as load:
