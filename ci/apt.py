@@ -1,14 +1,14 @@
-"""System packages: installed only where they are missing, said aloud first."""
+"""Debian packages: installs those that are missing and reports it first, or unpacks files without an installation."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ci.common import LOGS
-from vllm_chart.errors import UserError
+from ci.common import LOGS, scratch_folder
+from vllm_chart.errors import CommandError, UserError
 from vllm_chart.process import run
 from vllm_chart.progress import say, step
 
@@ -43,3 +43,16 @@ def apt_install(packages: Mapping[str, str]) -> None:
             log=log,
             env={"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"},  # runlevel 1: start no services
         )
+
+
+def unpack(packages: Sequence[str], folder: Path) -> None:
+    """Put the files of packages, but not of their dependencies, into a folder; nothing is installed or started."""
+    download = ["apt-get", "download", *packages]
+    with scratch_folder(folder) as archives:
+        try:
+            run(download, cwd=archives)
+        except CommandError:  # there may be no package lists yet
+            run(["apt-get", "update"])
+            run(download, cwd=archives)
+        for package in archives.glob("*.deb"):
+            run(["dpkg", "-x", package, folder])

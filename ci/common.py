@@ -6,14 +6,18 @@ import contextlib
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from uv import find_uv_bin
+
 from vllm_chart.cache import CACHE
 from vllm_chart.errors import UserError
+from vllm_chart.process import run
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -65,6 +69,12 @@ def digest(*parts: str | Path) -> str:
         else:
             total.update(part.encode() + b"\0")
     return total.hexdigest()[:12]
+
+
+def install_wheel(requirement: str, folder: Path) -> None:
+    """Put the files of one Python package, such as `name==1.2`, into a folder, without its dependencies."""
+    command: list[str | Path] = [find_uv_bin(), "pip", "install", "--quiet", "--no-deps"]
+    run([*command, f"--python={sys.executable}", "--target", folder, requirement])
 
 
 def require_disk(gigabytes: float, purpose: str) -> None:

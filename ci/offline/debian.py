@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ci.common import VERSIONS, digest, product, scratch_folder
+from ci.common import VERSIONS, digest, product
 from vllm_chart.cache import CACHE
-from vllm_chart.errors import CommandError
 from vllm_chart.process import run
 from vllm_chart.progress import step
 
@@ -50,16 +49,3 @@ def copy_packages(source: Path, target: Path, packages: Sequence[str]) -> None:
     )
     run(["tar", "--extract", "--file", target / ".tar", "--directory", target])
     (target / ".tar").unlink()
-
-
-def unpack(packages: Sequence[str], folder: Path) -> None:
-    """Put the files of packages, but not of their dependencies, into a folder; nothing is installed or started."""
-    download = ["apt-get", "download", *packages]
-    with scratch_folder(folder) as archives:
-        try:
-            run(download, cwd=archives)
-        except CommandError:  # there may be no package lists yet
-            run(["apt-get", "update"])
-            run(download, cwd=archives)
-        for package in archives.glob("*.deb"):
-            run(["dpkg", "-x", package, folder])

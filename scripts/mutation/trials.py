@@ -368,7 +368,7 @@ def run(listed: Path) -> NoReturn:
     chosen = [every[name] for name in wanted]
     names = [name for mutant in chosen for name in TESTS[mutant.file].split()]
     files = dict.fromkeys(f"tests/{name}" for name in (*names, *EVERY))
-    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    options = ["-q", "--helm=pinned", "-p", "no:cacheprovider", "-p", "no:xdist"]
     sys.exit(pytest.main([*options, *files], plugins=[Trials(chosen, outcomes)]))
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from ci import tools
 from vllm_chart.check import helm_errors
 from vllm_chart.render import helm
 
@@ -17,10 +17,11 @@ Steps = tuple[str | int, ...]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what both Helms must show with that of $OLDEST_HELM, too, where it names one."""
-    oldest = os.environ.get("OLDEST_HELM")
-    if oldest and metafunc.definition.get_closest_marker("every_helm"):
-        metafunc.parametrize("program", [None, oldest], ids=["helm", "oldest-helm"], indirect=True)
+    """Repeat tests marked every_helm with the oldest supported Helm if it is installed."""
+    if metafunc.config.getoption("helm") != "suitable" or not metafunc.definition.get_closest_marker("every_helm"):
+        return
+    if oldest := tools.oldest_helm(install=False):
+        metafunc.parametrize("program", [None, str(oldest)], ids=["helm", "oldest-helm"], indirect=True)
 
 
 @pytest.fixture(autouse=True)
