@@ -21,10 +21,10 @@ class Programs:
     """Programs that are built together.
 
     Attributes:
-        name: what they belong to; a key of `[build]`, `[addons]`, `[release]` or `[custom-resources]` in versions.toml.
+        name: what they belong to; a key of a section of versions.toml that holds Go programs.
         packages: Go packages with a `main`, without a version.
         hint: how long the first build takes.
-        module: folder under ci/offline/modules whose go.mod pins everything, for what `go install` can't build.
+        module: folder under ci/go_modules whose go.mod pins everything, for what `go install` can't build.
         cgo: link against C libraries.
         tags: Go build tags, comma-separated.
         ldflags: linker flags beside `-s -w`.
@@ -41,7 +41,7 @@ class Programs:
     @property
     def version(self) -> str:
         """The version without a leading v."""
-        sections = [VERSIONS[name] for name in ("custom-resources", "release", "addons", "build")]
+        sections = [VERSIONS[name] for name in ("custom-resources", "lint", "release", "addons", "build")]
         sections.append({"renderer": VERSIONS["tools"]["helm"]["version"]})  # which is Helm
         return str(next(section[self.name] for section in sections if self.name in section))
 
@@ -143,6 +143,7 @@ KEDA = Programs(
     module="keda",
 )
 CONTROLLER_GEN = Programs("controller-tools", ("sigs.k8s.io/controller-tools/cmd/controller-gen",), hint="about 1 min")
+ACTIONLINT = Programs("actionlint", ("github.com/rhysd/actionlint/cmd/actionlint",), hint="about 25 s")
 # Helm as a library, for those who render thousands of times
 RENDERER = Programs("renderer", (".",), hint="about 3 min", module="renderer")
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 from ci import cluster, load_images
-from scripts.lint import PROGRAMS, Lint
+from scripts.lint import Lint, programs
 from vllm_chart.chart import CHART
 from vllm_chart.command import main
 
@@ -30,7 +30,7 @@ def run() -> None:
     target, *arguments = sys.argv[1:]
     if target.startswith("e2e/"):
         sys.exit(_end_to_end(target, arguments))
-    lint = Lint(PROGRAMS, at_once=1)  # a test compares generated files
+    lint = Lint(programs(), at_once=1)  # a test compares generated files
     code = 0
     for options in _ALL if target == "test-all" else (_BY_FILE,):
         code = code or _pytest(*options, *arguments)

@@ -24,7 +24,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
         return 0
 
     monkeypatch.setattr(run_tests, "_pytest", note)
-    monkeypatch.setattr(run_tests, "PROGRAMS", {})
+    monkeypatch.setattr(run_tests, "programs", dict)
     return found
 
 
@@ -52,7 +52,7 @@ def test_make_test_all_adds_tests_and_repeats_contract_and_render_with_the_oldes
 
 def test_a_failed_run_ends_make_test_all(monkeypatch: pytest.MonkeyPatch) -> None:
     runs: list[tuple[str, ...]] = []
-    monkeypatch.setattr(run_tests, "PROGRAMS", {})
+    monkeypatch.setattr(run_tests, "programs", dict)
     monkeypatch.setattr(run_tests, "_pytest", lambda *words: runs.append(words) or 1)
     assert command(monkeypatch, "test-all") == 1
     assert len(runs) == 1
@@ -62,7 +62,7 @@ def test_lint_findings_are_reported_after_the_tests_and_fail(
     runs: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     says = [sys.executable, "-c", "import sys; print(sys.argv[1]); sys.exit(sys.argv[1] != 'fine')"]
-    monkeypatch.setattr(run_tests, "PROGRAMS", {name: [*says, name] for name in ("fine", "first", "second")})
+    monkeypatch.setattr(run_tests, "programs", lambda: {name: [*says, name] for name in ("fine", "first", "second")})
     monkeypatch.setattr("sys.argv", ["scripts.run_tests", "test"])
     with pytest.raises(UserError, match=r"first:\nfirst\nsecond:\nsecond$"):
         run_tests.run()

@@ -183,7 +183,7 @@ def test_without_a_word_about_timeouts_the_proxy_cuts_a_long_answer(
 
 
 @pytest.mark.parametrize("host", [INGRESS, GATEWAY])
-def test_an_answer_may_take_longer_than_the_proxys_own_timeout(
+def test_an_answer_may_take_longer_than_the_timeout_of_the_proxy(
     patient: HelmRelease, proxy: str, record: Record, host: str
 ) -> None:
     assert patient.pods()
