@@ -57,6 +57,7 @@ GENERATED: dict[str, list[str]] = {
     "values.schema.json": [sys.executable, "-m", "scripts.generate.schema", "--check"],
     "the dashboard": [sys.executable, "-m", "scripts.generate.dashboard", "--check"],
     "docs/accelerators.md": [sys.executable, "-m", "scripts.generate.accelerators", "--check"],
+    "addresses and maintainers": [sys.executable, "-m", "scripts.generate.project_files", "--check"],
     "the chart's README": [sys.executable, "-m", "scripts.generate.chart_readme", "--check"],
 }
 

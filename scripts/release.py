@@ -1,12 +1,11 @@
 """`make release`: packages the chart as a release, signs and verifies it, pushes it, and pulls it again to compare.
 
 The version stands in Chart.yaml, what changed in CHANGELOG.md; both are refused where they don't agree. What only a
-package carries is added here: the icon, links, and the changelog's section in the form that Artifact Hub reads.
+package carries is added here: links to the tag, and the changelog's section in the form that Artifact Hub reads.
 """
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 import shutil
@@ -18,6 +17,8 @@ import yaml
 
 from ci.common import ROOT, digest
 from ci.tools import put_on_path
+from scripts import project
+from scripts.project import Project
 from vllm_chart.chart import CHART, from_yaml
 from vllm_chart.command import main
 from vllm_chart.errors import CommandError, UserError
@@ -89,25 +90,24 @@ def absolutize_links(text: str, repository: str, version: str) -> str:
     return re.sub(r"\[([^\]\n]*)\]\((?![a-z]+:)([^)\n]*)\)", there, text)
 
 
-def metadata(chart: Path, text: str, repository: str) -> dict[str, Any]:
+def metadata(chart: Path, text: str, of: Project | None) -> dict[str, Any]:
     """Return Chart.yaml as it is packaged.
 
     Args:
         chart: folder of the chart.
         text: the changelog's section.
-        repository: where the sources are published, as https://github.com/owner/name; empty leaves links out.
+        of: where the project is published; None leaves links out.
     """
     given: dict[str, Any] = from_yaml((chart / "Chart.yaml").read_text(encoding="utf-8"))
-    icon = base64.b64encode((ROOT / "docs" / "icon.svg").read_bytes()).decode()
     annotations = {
         **given["annotations"],
         "artifacthub.io/changes": yaml.safe_dump(changes(text), sort_keys=False, allow_unicode=True, width=10_000),
         "artifacthub.io/prerelease": "true" if "-" in given["version"] else "false",
     }
-    if repository:
-        tagged = f"v{given['version']}"
+    if of:
+        repository, tagged = of.repository, f"v{given['version']}"
         links = [
-            {"name": "Documentation", "url": f"{repository}/tree/{tagged}/docs/how-to/README.md"},
+            {"name": "Documentation", "url": of.documentation},
             {"name": "Changes", "url": f"{repository}/blob/{tagged}/CHANGELOG.md"},
             {"name": "support", "url": f"{repository}/issues"},
         ]
@@ -117,22 +117,24 @@ def metadata(chart: Path, text: str, repository: str) -> dict[str, Any]:
         ]
         annotations["artifacthub.io/links"] = yaml.safe_dump(links, sort_keys=False)
         annotations["artifacthub.io/screenshots"] = yaml.safe_dump(pictures, sort_keys=False)
-        given |= {"home": repository, "sources": [f"{repository}/tree/{tagged}/charts/vllm"]}
-    return {**given, "icon": f"data:image/svg+xml;base64,{icon}", "annotations": annotations}
+        given |= of.chart_metadata | {"sources": [f"{repository}/tree/{tagged}/charts/vllm"]}
+    return {**given, "annotations": annotations}
 
 
-def package(chart: Path, changelog: str, target: Path, *, repository: str = "", sign: Signature | None = None) -> Path:
+def package(
+    chart: Path, changelog: str, target: Path, *, of: Project | None = None, sign: Signature | None = None
+) -> Path:
     """Make the package, and with a signature its provenance file, in an empty folder; return the package.
 
     Raises:
         UserError: where changelog and version don't agree, or the package is not what it must be.
     """
     version = str(from_yaml((chart / "Chart.yaml").read_text(encoding="utf-8"))["version"])
-    text = absolutize_links(section(changelog, version), repository, version)
+    text = absolutize_links(section(changelog, version), of.repository if of else "", version)
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     copy = shutil.copytree(chart, target / "chart" / chart.name)
-    described = yaml.safe_dump(metadata(chart, text, repository), sort_keys=False, allow_unicode=True, width=10_000)
+    described = yaml.safe_dump(metadata(chart, text, of), sort_keys=False, allow_unicode=True, width=10_000)
     (copy / "Chart.yaml").write_text(described, encoding="utf-8")
     (target / "notes.md").write_text(f"{text}\n", encoding="utf-8")
     options: list[str | Path] = []
@@ -207,7 +209,8 @@ def _signature() -> Signature | None:
 
 
 def release() -> None:
-    """Do what the environment says: PUSH, SIGN_KEY, SIGN_KEYRING, SIGN_PASSPHRASE_FILE, REPOSITORY_URL."""
+    """Do what the environment says: PUSH, SIGN_KEY, SIGN_KEYRING, SIGN_PASSPHRASE_FILE."""
+    of = project.require()
     put_on_path("helm")
     registry, sign = os.environ.get("PUSH", ""), _signature()
     if registry and not registry.startswith("oci://"):
@@ -215,7 +218,7 @@ def release() -> None:
     if registry:
         require_clean_tree(str(from_yaml((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"]))
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    made = package(CHART, changelog, TARGET, repository=os.environ.get("REPOSITORY_URL", ""), sign=sign)
+    made = package(CHART, changelog, TARGET, of=of, sign=sign)
     say(f"{made.relative_to(ROOT)}: {made.stat().st_size} bytes{', signed and verified' if sign else ''}")
     if registry:
         push(made, registry, keyring=sign.keyring if sign else None)

@@ -19,6 +19,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from ci.common import ROOT
+from scripts import project
 from scripts.docs import reference
 
 #: Pages that are files of the repository, by the page's path in docs/.
@@ -59,8 +60,12 @@ _FENCE = re.compile(r"^( *)(`{3,}|~{3,})", flags=re.MULTILINE)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Write out the nav's `folder/*`."""
+    """Write out the nav's `folder/*`, and say where the site and its sources are published."""
     config.nav = [_expand(item) for item in config.nav or []]
+    if of := project.published():
+        config.site_url = f"{of.documentation}/"
+        # not `repo_url`, for which the theme loads the count of stars from another host
+        config.extra["social"] = [{"icon": "fontawesome/brands/git-alt", "link": of.repository, "name": "Repository"}]
     return config
 
 

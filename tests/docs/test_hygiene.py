@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import tomllib
 from typing import Any
 
+import pytest
+
 from ci import crds
 from ci.common import ROOT
-from scripts import release
+from scripts import project, release
+from scripts.generate import project_files
+from scripts.project import Maintainer, Project
 from vllm_chart.chart import CHART, from_yaml
+from vllm_chart.errors import UserError
 from vllm_chart.invariants import custom_resources
 from vllm_chart.render import go_yaml
 
@@ -115,7 +121,54 @@ def test_a_package_tells_its_name_and_whole_version() -> None:
         assert release.identity(ROOT / f"vllm-{version}.tgz") == ("vllm", version)
 
 
-def test_artifact_hub_reads_who_owns_the_repository() -> None:
-    about = go_yaml.load((ROOT / "artifacthub-repo.yml").read_text(encoding="utf-8"))
-    assert about.keys() == {"repositoryID", "owners"}
-    assert all(owner.keys() == {"name", "email"} for owner in about["owners"])
+PROJECT = Project(
+    "https://github.com/example/chart", "https://docs.example", (Maintainer("Jane", "jane@example.com", "jane"),), "id"
+)
+
+
+def test_files_with_addresses_are_what_pyproject_gives() -> None:
+    for file, text in project_files.build(project.published()).items():
+        current = file.read_text(encoding="utf-8") if file.exists() else ""
+        assert current == text, f"{file.relative_to(ROOT)} is stale: run `make generate`"
+
+
+def test_addresses_and_owners_come_from_one_setting() -> None:
+    built = {file.name: text for file, text in project_files.build(PROJECT).items()}
+    chart = go_yaml.load(built["Chart.yaml"])
+    assert chart["home"] == "https://docs.example"
+    assert chart["sources"] == ["https://github.com/example/chart"]
+    assert chart["maintainers"] == [{"name": "Jane", "email": "jane@example.com"}]
+    assert go_yaml.load(built["artifacthub-repo.yml"]) == {"repositoryID": "id", "owners": chart["maintainers"]}
+    assert built["CODEOWNERS"].endswith("* @jane\n")
+    assert {link["url"].split("/")[2] for link in go_yaml.load(built["config.yml"])["contact_links"]} == {
+        "docs.example",
+        "github.com",
+    }
+
+
+def test_addresses_and_owners_are_left_out_while_one_of_them_is_unset() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["vllm-chart"]
+    given = {
+        "repository": "https://github.com/example/chart/",
+        "documentation": "https://docs.example/",
+        "maintainers": [{"name": "Jane", "email": "jane@example.com", "github": "jane"}],
+        "artifacthub-repository": "id",
+    }
+    assert settings.keys() == given.keys()
+    assert project.read(given) == PROJECT
+    for name in ("repository", "documentation", "maintainers"):
+        assert project.read({**given, name: ""}) is None
+    built = {file.name: text for file, text in project_files.build(None).items()}
+    assert not {"home", "sources", "maintainers"} & go_yaml.load(built["Chart.yaml"]).keys()
+    assert built["CODEOWNERS"] == built["artifacthub-repo.yml"] == ""
+
+
+def test_release_stops_while_no_address_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(project, "published", lambda: None)
+    with pytest.raises(UserError, match=r"pyproject\.toml: .* \[tool\.vllm-chart\]"):
+        release.release()
+
+
+def test_chart_icon_is_that_of_the_documentation() -> None:
+    icon = go_yaml.load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["icon"]
+    assert base64.b64decode(icon.removeprefix("data:image/svg+xml;base64,")) == (ROOT / "docs/icon.svg").read_bytes()

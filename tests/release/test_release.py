@@ -17,6 +17,7 @@ from ci import go_programs, tools
 from ci.common import ROOT
 from scripts import release
 from scripts.docs import snippets
+from scripts.project import Maintainer, Project
 from scripts.release import Signature
 from tests.e2e import registry
 from vllm_chart.chart import CHART
@@ -27,6 +28,7 @@ from vllm_chart.render.helm import KUBE_VERSION
 
 VERSION = str(go_yaml.load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"])
 REPOSITORY = "https://github.com/example/vllm-chart"
+PROJECT = Project(REPOSITORY, "https://example.github.io/vllm-chart", (Maintainer("Jane", "jane@example.com", "jane"),))
 KEY = "Release Test <release@example.com>"
 
 
@@ -69,7 +71,7 @@ def signature(tmp_path_factory: pytest.TempPathFactory) -> Signature:
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory, changelog: str, signature: Signature) -> Path:
     target = tmp_path_factory.mktemp("release") / "made"
-    return release.package(CHART, changelog, target, repository=REPOSITORY, sign=signature)
+    return release.package(CHART, changelog, target, of=PROJECT, sign=signature)
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +91,13 @@ def test_the_package_carries_what_artifact_hub_shows(package: Path, changelog: s
     assert {change["kind"] for change in changes} <= set(release.KINDS.values())
     assert all(change["description"].endswith((".", "`)")) for change in changes)
     assert found["icon"].startswith("data:image/svg+xml;base64,")
-    assert found["home"] == REPOSITORY
+    assert found["home"] == PROJECT.documentation
+    assert found["sources"] == [f"{REPOSITORY}/tree/v{VERSION}/charts/vllm"]
+    assert found["maintainers"] == [{"name": "Jane", "email": "jane@example.com"}]
     for name in ("links", "screenshots"):
         for item in yaml.safe_load(annotations[f"artifacthub.io/{name}"]):
             path = re.sub(rf"^{REPOSITORY}/(?:tree|blob|raw)/v{VERSION}/", "", item["url"])
-            assert path == f"{REPOSITORY}/issues" or (ROOT / path).exists()
+            assert path in (f"{REPOSITORY}/issues", PROJECT.documentation) or (ROOT / path).exists()
 
 
 def test_links_of_the_changelog_lead_into_the_repository_from_elsewhere() -> None:

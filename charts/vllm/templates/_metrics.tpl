@@ -39,11 +39,10 @@ namespace="{{ .Release.Namespace }}",pod=~"{{ include "vllm.podPattern" . }}"
 {{- define "vllm.alert" -}}
 {{- $root := .root -}}
 {{- $labels := dict "severity" .rule.severity "namespace" $root.Release.Namespace "release" (include "vllm.fullname" $root) -}}
-{{- $annotations := dict
-  "summary" .rule.summary
-  "description" .rule.description
-  "runbook_url" (printf "%s#%s" $root.Values.metrics.rules.runbookUrl (lower .name))
--}}
+{{- $annotations := dict "summary" .rule.summary "description" .rule.description -}}
+{{- with $root.Values.metrics.rules.runbookUrl | default (and $root.Chart.Home (printf "%s/runbooks.html" $root.Chart.Home)) -}}
+  {{- $_ := set $annotations "runbook_url" (printf "%s#%s" . (lower $.name)) -}}
+{{- end -}}
 {{- dict "alert" .name "expr" .rule.expr "for" .rule.for "labels" $labels "annotations" $annotations | toRawJson -}}
 {{- end -}}
 

@@ -1,0 +1,83 @@
+"""Writes the files that name the project's addresses and maintainers, from `[tool.vllm-chart]` in pyproject.toml.
+
+A file that holds nothing else is absent while these are unset.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import yaml
+
+from ci.common import ROOT
+from scripts import project
+from scripts.project import Project
+from vllm_chart.chart import CHART
+
+_NOTE = "# Generated from [tool.vllm-chart] in pyproject.toml by `make generate`."
+
+
+def build(of: Project | None) -> dict[Path, str]:
+    """Return the text of each file; an empty one stands for a file that is absent."""
+    chart = CHART / "Chart.yaml"
+    metadata = chart.read_text(encoding="utf-8").partition(_NOTE)[0]
+    return {
+        chart: metadata + (_yaml(of.chart_metadata) if of else ""),
+        ROOT / "artifacthub-repo.yml": _yaml(_owners(of)) if of else "",
+        ROOT / ".github" / "CODEOWNERS": _code_owners(of) if of else "",
+        ROOT / ".github" / "ISSUE_TEMPLATE" / "config.yml": _yaml(_issues(of)),
+    }
+
+
+def _yaml(body: dict[str, object]) -> str:
+    return f"{_NOTE}\n{yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=120)}"
+
+
+def _owners(of: Project) -> dict[str, object]:
+    """Return what Artifact Hub reads to know who owns the repository; docs/versioning.md says how it gets there."""
+    return {
+        "repositoryID": of.artifacthub,
+        "owners": [{"name": one.name, "email": one.email} for one in of.maintainers],
+    }
+
+
+def _code_owners(of: Project) -> str:
+    return f"{_NOTE}\n* {' '.join(f'@{one.github}' for one in of.maintainers)}\n"
+
+
+def _issues(of: Project | None) -> dict[str, object]:
+    links = (
+        [
+            {"name": "Documentation", "url": of.documentation, "about": "How to run the chart, and troubleshooting"},
+            {
+                "name": "Vulnerability",
+                "url": f"{of.repository}/security/advisories/new",
+                "about": "Report it in private",
+            },
+        ]
+        if of
+        else []
+    )
+    return {"blank_issues_enabled": True} | ({"contact_links": links} if links else {})
+
+
+def run() -> int:
+    """Write each file that is not current; with `--check` as the program's argument, report it instead."""
+    stale = {file: text for file, text in build(project.published()).items() if _text(file) != text}
+    for file, text in stale.items():
+        if "--check" in sys.argv[1:]:
+            print(f"{file.relative_to(ROOT)} is stale: run `make generate`", file=sys.stderr)
+        elif text:
+            file.write_text(text, encoding="utf-8")
+        else:
+            file.unlink()
+    return int("--check" in sys.argv[1:] and bool(stale))
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8") if file.exists() else ""
+
+
+if __name__ == "__main__":
+    sys.exit(run())
