@@ -10,9 +10,8 @@ export PYTHONPATH := $(CURDIR)/src
 export UV_CACHE_DIR ?= $(VLLM_CHART_CACHE)/uv
 # variables of the targets below
 export IMAGES CLUSTER WORKERS PORT ASK
-export RELEASE NAMESPACE CONTEXT
-export MODEL GPU GPUS NODE_GPUS CONCURRENCY EXPOSURE CONFIG PARAMETERS UTILIZATION KV_CACHE_DTYPE TO
-export VALUES JUNIT CHECK_FLAGS
+export VALUES JUNIT RELEASE NAMESPACE CONTEXT FROM TO
+export MODEL GPU GPUS NODE_GPUS CONTEXT_LENGTH CONCURRENCY EXPOSURE CONFIG PARAMETERS UTILIZATION KV_CACHE_DTYPE
 export VERSION DUMP METRICS
 export SAMPLE SEED ONLY MINUTES
 export PUSH SIGN_KEY SIGN_KEYRING SIGN_PASSPHRASE_FILE
@@ -26,6 +25,8 @@ VENV := $(VLLM_CHART_CACHE)/venv-$(firstword $(shell cksum requirements.lock))
 PYTHON := $(VENV)/bin/python
 # written last, so that an interrupted installation starts again
 READY := $(VENV)/.ready
+# vllm-chart with the programs that it needs; variables reach it through the environment, so that any text is one word
+VLLM_CHART_WITH = $(PYTHON) -m ci.tools with $(1) -- $(PYTHON) -m vllm_chart
 E2E_FLAGS ?=
 
 .PHONY: help
@@ -39,20 +40,25 @@ demo: $(READY) ## Create a cluster, install the chart with a small CPU model and
 
 ##@ Your values and releases
 .PHONY: check
-check: $(READY) ## Find problems of values files before an install: VALUES=a.yaml,b.yaml [JUNIT=result.xml]
-	@$(PYTHON) -m ci.tools with helm -- $(PYTHON) -m vllm_chart.check.command check -f "$(VALUES)" $(if $(JUNIT),--junit "$(JUNIT)") $(CHECK_FLAGS)
+check: $(READY) ## Find problems of values files before an install: VALUES=a.yaml,b.yaml [JUNIT=result.xml CHECK_FLAGS=…]
+	@$(call VLLM_CHART_WITH,helm) check $${VALUES:+--values="$$VALUES"} $${JUNIT:+--junit="$$JUNIT"} $(CHECK_FLAGS)
 
 .PHONY: migrate
 migrate: $(READY) ## Convert manifests that run vLLM to a values file: FROM=deployment.yaml[,service.yaml…] [TO=values.yaml]
-	@$(PYTHON) -m ci.tools with helm -- $(PYTHON) -m vllm_chart.migrate.command "$(FROM)" "$(TO)"
+	@IFS=,; set -f; $(call VLLM_CHART_WITH,helm) migrate $${TO:+--to="$$TO"} $$FROM
 
 .PHONY: new-values
-new-values: $(READY) ## Write a values file for a model and GPUs: MODEL= GPU= [GPUS= CONTEXT= CONCURRENCY= …]
-	@$(PYTHON) -m ci.tools with helm -- $(PYTHON) -m vllm_chart.sizing.new_values
+new-values: $(READY) ## Write a values file for a model and GPUs: MODEL= GPU= [GPUS= CONTEXT_LENGTH= CONCURRENCY= …]
+	@$(call VLLM_CHART_WITH,helm) size $${GPU:+--gpu="$$GPU"} $${GPUS:+--gpus="$$GPUS"} \
+	  $${NODE_GPUS:+--node-gpus="$$NODE_GPUS"} $${CONTEXT_LENGTH:+--context-length="$$CONTEXT_LENGTH"} \
+	  $${CONCURRENCY:+--concurrency="$$CONCURRENCY"} $${EXPOSURE:+--exposure="$$EXPOSURE"} $${CONFIG:+--config="$$CONFIG"} \
+	  $${PARAMETERS:+--parameters="$$PARAMETERS"} $${UTILIZATION:+--utilization="$$UTILIZATION"} \
+	  $${KV_CACHE_DTYPE:+--kv-cache-dtype="$$KV_CACHE_DTYPE"} $${TO:+--to="$$TO"} $${MODEL:+"$$MODEL"}
 
 .PHONY: doctor
-doctor: $(READY) ## Find problems of a release: RELEASE=name [NAMESPACE= CONTEXT=]
-	@$(PYTHON) -m ci.tools with kubectl -- $(PYTHON) -m vllm_chart.doctor.command
+doctor: $(READY) ## Find problems of a release: RELEASE=name [NAMESPACE= CONTEXT= KUBECONFIG=]
+	@$(call VLLM_CHART_WITH,kubectl) doctor $${NAMESPACE:+--namespace="$$NAMESPACE"} \
+	  $${CONTEXT:+--kube-context="$$CONTEXT"} $${RELEASE:+"$$RELEASE"}
 
 ##@ Test
 .PHONY: test

@@ -58,7 +58,7 @@ def _suitable(tool: str, program: str, *, pinned: bool) -> bool:
     """Whether a program on PATH answers with a version that the project was made for, or with just that one."""
     try:
         answer = run([program, *_ASK_VERSION[tool]], timeout=20)
-    except (CommandError, PermissionError):
+    except CommandError:
         return False
     if tool == "kubectl":
         answer = json.loads(answer)["clientVersion"]["gitVersion"]

@@ -8,12 +8,13 @@ from typing import Any
 
 import yaml
 
-_PACKAGED = Path(__file__).with_name("chart")
+#: The copy of the chart in an installed wheel.
+PACKAGED = Path(__file__).with_name("chart")
 
 #: The chart's folder: $VLLM_CHART, the copy in an installed wheel, or that of this checkout.
 CHART = Path(
     os.environ.get("VLLM_CHART")
-    or (_PACKAGED if _PACKAGED.is_dir() else Path(__file__).resolve().parents[2] / "charts" / "vllm")
+    or (PACKAGED if PACKAGED.is_dir() else Path(__file__).resolve().parents[2] / "charts" / "vllm")
 )
 
 #: Facts that templates, generators and tools read.
@@ -35,3 +36,8 @@ def app_version(chart: Path = CHART) -> str:
     if not file.is_file():
         raise FileNotFoundError(f"no chart in the folder {chart}: name one that holds a Chart.yaml, as chart=PATH")
     return str(from_yaml(file.read_text(encoding="utf-8"))["appVersion"])
+
+
+def version() -> str:
+    """Return the version of the chart, and of all that comes with it."""
+    return str(from_yaml((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from vllm_chart.errors import UserError
+from vllm_chart.progress import styled
 
 
 def main(command: Callable[[], object], *, mistake: int = 1) -> NoReturn:
@@ -14,7 +15,7 @@ def main(command: Callable[[], object], *, mistake: int = 1) -> NoReturn:
     try:
         command()
     except UserError as error:
-        print(f"\n✗ {error}", file=sys.stderr)
+        print(styled("bad", f"✗ {error}", sys.stderr), file=sys.stderr)
         sys.exit(max(mistake, error.exit_code))
     except KeyboardInterrupt:
         print("\n✗ Interrupted. Nothing half-made is kept; the same command goes on from here.", file=sys.stderr)

@@ -61,7 +61,9 @@ def run(
             finally:
                 _programs.discard(process)
     except FileNotFoundError:
-        raise UserError(f"The program `{words[0]}` isn't installed. Run `make tools`, or install it.") from None
+        raise UserError(f"{words[0]}: program not found. Install it and put it on PATH.") from None
+    except OSError as error:
+        raise CommandError(words, 126, error.strerror or str(error)) from None
     except subprocess.TimeoutExpired:
         raise CommandError(words, 124, f"no end after {timeout:.0f} s") from None
     if log:

@@ -1,12 +1,15 @@
-"""Says what takes long: what, for how long, and how long it took last time."""
+"""Shows on a terminal, or in a log, what takes long; and colours where a person reads."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
@@ -15,6 +18,9 @@ from vllm_chart.cache import CACHE
 
 console = Console(highlight=False, soft_wrap=True)
 
+_errors = Console(stderr=True, highlight=False, soft_wrap=True)
+_STYLES = {"bad": "31;1", "good": "32;1", "path": "1", "remedy": "36", "dim": "2"}
+_PATIENCE_SECONDS = 2
 _HEARTBEAT_SECONDS = 30  # where there is no terminal to redraw, a line in a log shows life this often
 _DURATIONS = CACHE / "durations.json"
 _Finish = Callable[[], None]
@@ -26,6 +32,35 @@ _steps = 0
 def clock(seconds: float) -> str:
     """`75` becomes `1:15`, `4.2` becomes `4.2 s`."""
     return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def styled(style: str, text: str, stream: TextIO | None = None) -> str:
+    """Return a text in a colour if the stream is a terminal, and neither NO_COLOR nor TERM=dumb asks for none."""
+    stream = stream or sys.stdout
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty()
+    return text if plain or not text else f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
+
+
+@contextlib.contextmanager
+def working(title: str) -> Iterator[None]:
+    """Show on standard error what takes more than 2 seconds: a spinner on a terminal, a line in a log."""
+    spinner = _errors.status(title)
+
+    def show() -> None:
+        if _errors.is_terminal and not _errors.is_dumb_terminal:
+            spinner.start()
+        else:
+            _errors.print(f"… {title}", markup=False)
+
+    timer = threading.Timer(_PATIENCE_SECONDS, show)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        spinner.stop()
 
 
 def _durations() -> dict[str, float]:
@@ -106,7 +141,7 @@ def _logged(title: str, expectation: str, started: float, stop: threading.Event)
     """In a log: a line when a step has taken 2 seconds, and one every half minute."""
 
     def tick() -> None:
-        wait: float = 2
+        wait: float = _PATIENCE_SECONDS
         while not stop.wait(wait):
             note = f"  ({expectation})" if expectation else ""
             say(f"… {title}  {clock(time.monotonic() - started)}{note}")

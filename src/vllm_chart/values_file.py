@@ -1,8 +1,9 @@
-"""What `make migrate` and `make new-values` share: a values file with comments, and whether the chart takes it."""
+"""What `migrate` and `size` share: a values file with comments, and whether the chart takes it."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from vllm_chart.chart import CHART
+from vllm_chart.chart import CHART, PACKAGED
 from vllm_chart.errors import InputError
 from vllm_chart.invariants.registry import INVARIANTS, Subject
 from vllm_chart.render import go_yaml, helm
@@ -53,10 +54,12 @@ def to_text(values: Values, head: str, comments: Mapping[str, Sequence[str]], ta
         values: what differs from the chart's defaults.
         head: what the file is for, in one line or more.
         comments: sentences above a top-level key.
-        target: where the file will be, for the line by which an editor finds the schema.
+        target: where the file will be, for the line by which an editor finds the schema. There is no such line where
+            the chart is that of an installed wheel: its path says nothing on another machine.
     """
     schema = os.path.relpath(CHART / "editor.schema.json", target.resolve().parent)
-    parts = [f"# yaml-language-server: $schema={schema}\n#\n" + "".join(map(_comment, head.splitlines()))]
+    modeline = "" if CHART == PACKAGED else f"# yaml-language-server: $schema={schema}\n#\n"
+    parts = [modeline + "".join(map(_comment, head.splitlines()))]
     order = list(go_yaml.load((CHART / "values.yaml").read_text(encoding="utf-8")))
     for key in sorted(values, key=lambda name: order.index(name) if name in order else len(order)):
         above = "".join(_comment(sentence) for sentence in comments.get(key, ()))
@@ -71,18 +74,24 @@ def _comment(sentence: str) -> str:
 
 
 def write(target: Path, text: str) -> None:
-    """Write a values file where none of another making is; raises InputError where one is there."""
-    if target.exists() and target.read_text(encoding="utf-8") != text:
-        raise InputError(f"{target} is there already: name another file, as TO=new.yaml, or delete it first.")
+    """Write a values file; raises InputError if it cannot be written, or another one exists there."""
     try:
+        if target.exists() and target.read_bytes() != text.encode():
+            raise InputError(f"{target}: file exists. Name another file with --to, or delete it first.")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise InputError(f"{target} can't be written: {error.strerror}.") from None
+        raise InputError(f"{target}: {(error.strerror or str(error)).lower()}. Name another file with --to.") from None
+
+
+def next_step(target: Path) -> str:
+    """Return the line that names a written file, and the command that installs it."""
+    chart = os.path.relpath(CHART) if CHART.is_relative_to(Path.cwd()) else CHART
+    return f"wrote {target}; install it with `helm install NAME {chart} --values {shlex.quote(str(target))}`"
 
 
 def problems(values: Values) -> tuple[Objects | None, list[str]]:
-    """Render the chart with the values and hold the objects against all that `make check` holds them against.
+    """Render the chart with the values and hold the objects against all that `check` holds them against.
 
     Returns:
         The objects, or None where Helm refuses; and one sentence for each thing that does not hold.

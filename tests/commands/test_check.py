@@ -1,20 +1,28 @@
-"""`harness check`: what it says of a user's values files, and of files that nothing can be said of."""
+"""`vllm-chart check`: its findings in a user's values files, and files that it cannot check."""
 
 from __future__ import annotations
 
+import io
+import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 from xml.etree import ElementTree as Xml
 
 import pytest
 
-from vllm_chart.chart import CHART
-from vllm_chart.check import checker, command
+from tests.lib.command_line import vllm_chart
+from vllm_chart.chart import CHART, app_version, from_yaml
+from vllm_chart.check import checker, report
 from vllm_chart.check.helm_errors import HelmProblem, parse_helm_errors
+from vllm_chart.invariants import kubernetes_api
 from vllm_chart.invariants.registry import INVARIANTS, Subject
 from vllm_chart.render import helm
 from vllm_chart.render.findings import Finding
+
+FILES = Path(__file__).parent
 
 
 @pytest.fixture
@@ -24,14 +32,8 @@ def values(tmp_path: Path) -> Path:
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
-    """The exit code of `harness check` and all that it prints."""
-    try:
-        code = command.main(["check", *arguments])
-    except SystemExit as end:
-        code = int(end.code or 0)
-    out, errors = capsys.readouterr()
-    assert "Traceback" not in out + errors
-    assert "\x1b" not in out + errors
+    """The exit code of `vllm-chart check` and all that it prints."""
+    code, out, errors = vllm_chart(capsys, "check", *arguments)
     return code, out + errors
 
 
@@ -41,7 +43,7 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]
 def test_values_with_which_nothing_is_wrong_give_one_verdict(values: Path, capsys: pytest.CaptureFixture[str]) -> None:
     values.write_text("model: {uri: hf://team/model}\n", encoding="utf-8")
     code, text = told(capsys, "-f", str(values))
-    assert text.startswith(f"✓ Nothing is wrong with {values}\n")
+    assert text.startswith(f"✓ No problems in {values}\n")
     assert "vLLM 0.32.0" in text
     assert code == 0
 
@@ -85,7 +87,7 @@ FINDINGS = {
     "extraVolumes: {data: {configMap: {}}}": ["extraVolumes.data.configMap — names no ConfigMap ("],
     "extraObjects: {a: {apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {}}}": [
         "'containers' is a required property",
-        "not looked at: whether every name leads somewhere",
+        "not checked: whether every name leads somewhere",
     ],
     "podSpec: {enableServiceLinks: true}": ["podSpec.enableServiceLinks — must be false"],
     "extraObjects: {a: {apiVersion: v1, kind: Secret, metadata: {name: '{{ randAlpha 8 }}'}}}": [
@@ -111,7 +113,7 @@ FINDINGS = {
     ],
     "extraObjects: {a: {apiVersion: v1, kind: Pod, metadata: {name: a}}}": [
         "extraObjects.a — 'spec' is a required property (Pod/a)",
-        'not looked at: whether pods meet the Pod Security Standard "restricted", of a Pod in extraObjects',
+        'not checked: whether pods meet the Pod Security Standard "restricted", of a Pod in extraObjects',
     ],
     "extraObjects: {a: {apiVersion: v1, kind: Pod, metadata: {name: a}, spec: null}}": [
         "'spec' is a required property"
@@ -155,7 +157,7 @@ def test_what_is_wrong_is_told_with_its_path_and_a_remedy(
 def test_what_one_key_does_to_many_objects_is_told_once(values: Path, capsys: pytest.CaptureFixture[str]) -> None:
     values.write_text('commonLabels: {team: "two words"}\nengine: {extraArgs: [--not-a-flag]}', encoding="utf-8")
     code, output = told(capsys, "-f", str(values))
-    assert output.startswith("✗ 2 things are wrong")
+    assert output.startswith("✗ 2 problems in ")
     assert "engine.extraArgs.0 — vLLM 0.32.0 has no flag --not-a-flag (" in output
     assert (
         "commonLabels.team — two words is no value of a label (ServiceAccount/test at metadata.labels.team, and"
@@ -225,7 +227,7 @@ PARTS = {
 
 def test_each_of_many_mistakes_is_told_with_the_part_of_the_values_that_it_is_in(values: Path) -> None:
     values.write_text(MANY, encoding="utf-8")
-    told = {complaint.path for complaint in checker.check([values]).complaints}
+    told = {problem.path for problem in checker.check([values]).problems}
     assert {next((part for part in PARTS if path.startswith(part)), path) for path in told} == PARTS
 
 
@@ -283,7 +285,7 @@ def test_an_object_of_a_kind_that_nobody_knows_is_left_out_and_named(
     values.write_text(f"extraObjects: {{s: {sealed}, d: {other}, o: {odd}}}", encoding="utf-8")
     code, output = told(capsys, "-f", str(values))
     for words in ("SealedSecret/s", "Deployment/d", f"../{'x' * 300}/o"):
-        assert f"not looked at: {words}: nothing is known of its kind here" in output
+        assert f"not checked: {words}: nothing is known of its kind here" in output
     assert code == 0
 
 
@@ -296,7 +298,7 @@ def test_an_object_that_a_check_breaks_on_is_told_and_the_others_are_looked_at(
     monkeypatch.setitem(INVARIANTS, "names", replace(INVARIANTS["names"], findings=broken))
     values.write_text(f"extraObjects:{OWN}".replace("\n", "\n  "), encoding="utf-8")
     code, output = told(capsys, "-f", str(values))
-    assert output.startswith("✗ 1 thing is wrong")
+    assert output.startswith("✗ 1 problem in ")
     assert (
         "extraObjects — whether every name and label is one that Kubernetes takes can't be told of a NetworkPolicy"
         in output
@@ -308,10 +310,13 @@ def test_a_terminal_gets_colours_unless_it_asks_for_none(values: Path, monkeypat
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    report = checker.Report((checker.Complaint("a", "b", "c", "d"),), {"a": "says"}, (), "versions", "helm")
-    assert "\x1b[1mb\x1b[0m — c — \x1b[36md\x1b[0m" in "\n".join(command._lines(report, str(values)))
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert "  b — c — d" in command._lines(report, str(values))
+    values.write_text("replcas: 2", encoding="utf-8")
+    coloured = "\x1b[1mreplcas\x1b[0m — there is no such key — \x1b[36mwrite replicas\x1b[0m"
+    assert coloured in "\n".join(report.lines(checker.check([values])))
+    for name, value in (("NO_COLOR", "1"), ("TERM", "dumb")):
+        with monkeypatch.context() as plain:
+            plain.setenv(name, value)
+            assert "  replcas — there is no such key — write replicas" in report.lines(checker.check([values]))
 
 
 def test_the_result_is_written_for_a_ci_system(values: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -320,7 +325,7 @@ def test_the_result_is_written_for_a_ci_system(values: Path, capsys: pytest.Capt
     assert told(capsys, "-f", str(values), "--junit", str(junit))[0] == 1
     suite = Xml.parse(junit).getroot()  # noqa: S314
     assert (suite.get("failures"), suite.get("errors")) == ("1", "0")
-    assert "replcas — there is no such key" in str(suite.findtext("testcase/failure"))
+    assert "replcas — there is no such key" in str(suite.findtext("testsuite/testcase/failure"))
     values.write_text("", encoding="utf-8")
     assert told(capsys, "-f", str(values), "--junit", str(junit))[0] == 2
     assert Xml.parse(junit).getroot().get("errors") == "1"  # noqa: S314
@@ -328,81 +333,158 @@ def test_the_result_is_written_for_a_ci_system(values: Path, capsys: pytest.Capt
 
 def test_a_vendored_chart_is_checked_where_it_lies(values: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, output = told(capsys, "--chart", str(values.parent), "-f", str(values))
-    assert (code, "does not exist" in output) == (2, True)
+    assert (code, "no such file" in output) == (2, True)
     values.write_text("{}", encoding="utf-8")
     code, output = told(capsys, "--chart", str(values.parent), "-f", str(values))
-    assert (code, "There is no chart in" in output) == (2, True)
+    assert (code, f"{values.parent}: no Chart.yaml." in output) == (2, True)
     assert told(capsys, "--chart", str(CHART), "-f", str(values))[0] == 0
 
 
 # -- nothing can be said
 
 UNREADABLE: dict[str, tuple[bytes, str]] = {
-    "no YAML": (b"a: [1, 2\nb: 3\n", "is no YAML"),
-    "a key twice": (b"replicas: 1\nimage: {}\nreplicas: 2\n", "key given twice: replicas: leave one of them out."),
-    "tabs": (b"image:\n\ttag: v1\n", "line 2, is indented with a tab, which YAML does not take: write spaces."),
-    "a byte order mark": (b"\xef\xbb\xbfreplicas: 1\n", "begins with a byte order mark"),
-    "UTF-16": ("replicas: 1\n".encode("utf-16"), "begins with a byte order mark"),
-    "Latin-1": (b"model: {name: caf\xe9}\n", "line 1, is not UTF-8"),
-    "nothing": (b"", "holds no values: write some, or {}"),
-    "comments": (b"# replicas: 1\n", "holds no values"),
-    "a list": (b"- replicas: 1\n", "holds a list: write a map"),
-    "a text": (b"replicas\n", "holds a single value: write a map"),
-    "10 MB": (b"#" * 10_000_000, "has 9.5 MiB, and a release with its values has room for one"),
-    "two documents": (b"replicas: 1\n---\nreplicas: 2\n", "a values file is one: take out the line ---"),
-    "a template": (b"model:\n  name: {{ .Values.name }}\n", "a values file is no template"),
-    "too deep": (b"a: " + b"[" * 50_000, "is nested more than 100 deep"),
+    "no YAML": (b"a: [1, 2\nb: 3\n", ":2: invalid YAML ("),
+    "a key twice": (b"replicas: 1\nimage: {}\nreplicas: 2\n", ": key given twice: replicas. Remove one of them."),
+    "tabs": (b"image:\n\ttag: v1\n", ":2: indented with a tab. Use spaces."),
+    "a byte order mark": (b"\xef\xbb\xbfreplicas: 1\n", ": starts with a byte order mark. Save it as"),
+    "UTF-16": ("replicas: 1\n".encode("utf-16"), ": starts with a byte order mark"),
+    "Latin-1": (b"model: {name: caf\xe9}\n", ":1: not UTF-8. Save the file as UTF-8."),
+    "binary": (b"\x7fELF\x02\x01\0\0", ": is a binary file. Name a values file."),
+    "nothing": (b"", ": empty. Name a values file with content."),
+    "comments": (b"# replicas: 1\n", ": no values. Write some, or {}"),
+    "a list": (b"- replicas: 1\n", ": is a list, not a map. Write keys"),
+    "a text": (b"replicas\n", ": is a single value, not a map. Write keys"),
+    "10 MB": (b"#" * 10_000_000, ": larger than 1 MiB. Name a smaller values file."),
+    "two documents": (b"replicas: 1\n---\nreplicas: 2\n", ":2: a second document starts. Remove the line ---."),
+    "a template": (b"model:\n  name: {{ .Values.name }}\n", "a values file is not a template. Quote the value."),
+    "too deep": (b"a: " + b"[" * 50_000, ": nested more than 100 levels deep. Flatten it."),
 }
 
 
 @pytest.mark.parametrize("case", UNREADABLE)
-def test_a_file_that_nothing_can_be_said_of_gets_one_sentence(
+def test_unreadable_values_file_is_rejected_in_one_sentence(
     case: str, values: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     raw, words = UNREADABLE[case]
     values.write_bytes(raw)
-    code, output = told(capsys, "-f", str(values))
-    assert words in output
-    assert output.startswith(f"✗ {values}")
-    assert output.count("\n") == 1
-    assert code == 2
+    code, out, errors = vllm_chart(capsys, "check", "-f", str(values))
+    assert words in errors
+    assert errors.startswith(f"✗ {values}:")
+    assert (code, out, errors.count("\n")) == (2, "", 1)
 
 
-def test_a_file_or_a_kubernetes_that_is_not_there_gets_one_sentence(
+def test_missing_file_folder_and_unsupported_kubernetes_are_rejected_in_one_sentence(
     values: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert told(capsys, "-f", "missing.yaml") == (2, "✗ missing.yaml does not exist: name a values file that does.\n")
-    assert "is a folder" in told(capsys, "-f", str(values.parent))[1]
+    assert told(capsys, "-f", "missing.yaml") == (2, "✗ missing.yaml: no such file. Name an existing values file.\n")
+    assert told(capsys, "-f", str(values.parent)) == (2, f"✗ {values.parent}: is a folder. Name a values file in it.\n")
     values.write_text("{}", encoding="utf-8")
-    code, output = told(capsys, "-f", str(values), "--kube-version", "1.99")
-    assert (code, "Of Kubernetes 1.99 this harness knows nothing" in output) == (2, True)
+    for version in ("1.99", "newest", "1.37.x"):
+        code, output = told(capsys, "-f", str(values), "--kube-version", version)
+        assert output.startswith(f"✗ Unsupported Kubernetes version {version}. Supported: 1.")
+        assert (code, output.count("\n")) == (2, 1)
     code, output = told(capsys, "-f", str(values), "--set", "replicas[x]=1")
-    assert (code, output.count("\n"), "Helm can't read the values" in output) == (2, 1, True)
+    assert (code, output.count("\n"), "Helm cannot read the values: " in output) == (2, 1, True)
+
+
+def test_values_file_without_permission_is_rejected_in_one_sentence(
+    values: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values.write_text("{}", encoding="utf-8")
+    values.chmod(0)
+    if os.geteuid() == 0:  # whom permissions don't keep from reading
+        monkeypatch.setattr(Path, "open", _denied)
+    code, output = told(capsys, "-f", str(values))
+    assert (code, output) == (2, f"✗ {values}: permission denied. Make the file readable.\n")
+
+
+def _denied(*_: object) -> NoReturn:
+    raise PermissionError(13, "Permission denied")
+
+
+def test_values_are_read_from_standard_input(
+    values: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values.write_text("replicas: two", encoding="utf-8")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"replicas: 2")))
+    assert told(capsys, "-f", str(values), "-f", "-")[0] == 0
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"replcas: 2")))
+    code, output = told(capsys, "-f", "-")
+    assert (code, output.splitlines()[0]) == (1, "✗ 1 problem in standard input")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"a: [")))
+    assert told(capsys, "-f", "-")[1].startswith("✗ standard input:2: invalid YAML")
+
+
+def test_files_are_checked_one_by_one_on_top_of_shared_values(values: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good, bad = values.with_name("good.yaml"), values.with_name("bad.yaml")
+    values.write_text("replicas: two", encoding="utf-8")
+    good.write_text("replicas: 2", encoding="utf-8")
+    bad.write_text("replcas: 2", encoding="utf-8")
+    junit = values.with_name("junit.xml")
+    shared = ("-f", str(values), "--junit", str(junit))
+    code, output = told(capsys, *shared, str(good), str(bad))
+    assert f"✓ No problems in {values} + {good}" in output
+    assert f"✗ 2 problems in {values} + {bad}" in output
+    assert code == 1
+    code, output = told(capsys, *shared, "gone.yaml", str(good))
+    assert f"✓ No problems in {values} + {good}" in output
+    assert (code, output.splitlines()[-1]) == (2, "✗ gone.yaml: no such file. Name an existing values file.")
+    root = Xml.parse(junit).getroot()  # noqa: S314
+    assert [suite.get("errors") for suite in root] == ["1", "0"]
+
+
+def test_json_has_the_documented_shape(values: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values.write_text("replcas: 2", encoding="utf-8")
+    code, out, errors = vllm_chart(capsys, "check", "-f", str(values), "--set", "replicas=2", "--output", "json")
+    shown = json.loads(out)
+    assert shown.keys() == {"values", "versions", "problems", "notChecked"}
+    assert shown["values"] == [str(values), "--set replicas=2"]
+    assert shown["versions"]["kubernetes"] == list(kubernetes_api.SUPPORTED)
+    assert shown["versions"]["vllm"] == app_version()
+    problem = {"check": "values", "path": "replcas", "problem": "there is no such key", "remedy": "write replicas"}
+    assert shown["problems"] == [problem]
+    assert (code, errors) == (1, "")
 
 
 @pytest.mark.parametrize(
     ("program", "words"),
     [
-        (None, "There is no Helm: install it"),
-        ("echo v3.16.4", "is Helm 3.16.4, and the chart needs 3.17 or newer: update it."),
-        ("echo nonsense", "does not answer as Helm does"),
-        ("exit 1", "does not answer as Helm does"),
+        (None, "helm: program not found. Install Helm"),
+        ("echo v3.16.4", "helm: unsupported Helm version 3.16.4. Update Helm to 3.17 or newer."),
+        ("echo nonsense", "helm: does not answer like Helm. Install Helm"),
+        ("exit 1", "helm: does not answer like Helm. Install Helm"),
     ],
 )
-def test_a_helm_that_is_missing_or_too_old_gets_one_sentence(
-    program: str | None, words: str, values: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("command", ["check", "migrate", "size"])
+def test_missing_old_or_other_helm_is_rejected_in_one_sentence(  # noqa: PLR0917
+    command: str,
+    program: str | None,
+    words: str,
+    values: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     values.write_text("{}", encoding="utf-8")
+    config, written = values.with_name("config.json"), values.with_name("written.yaml")
+    models = from_yaml((FILES / "models.yaml").read_text(encoding="utf-8"))
+    config.write_text(json.dumps(models["Qwen/Qwen3-8B"]["config"]), encoding="utf-8")
     fake = values.with_name("helm")
     if program:
         fake.write_text(f"#!/bin/sh\n{program}\n", encoding="utf-8")
         fake.chmod(0o755)
     monkeypatch.setattr(helm, "binary", helm.binary.__wrapped__)
     monkeypatch.setattr(helm, "version", helm.version.__wrapped__)
-    monkeypatch.setenv("HELM", str(fake))
-    code, output = told(capsys, "-f", str(values))
-    assert words in output
-    assert (code, output.count("\n")) == (2, 1)
+    monkeypatch.delenv("HELM", raising=False)
+    monkeypatch.setenv("PATH", str(values.parent))
+    arguments = {
+        "check": ["-f", str(values)],
+        "migrate": [str(FILES / "manifests" / "single-gpu.yaml"), "--to", str(written)],
+        "size": ["Qwen/Qwen3-8B", "--gpu=L40S", f"--config={config}", "--to", str(written)],
+    }
+    code, output, errors = vllm_chart(capsys, command, *arguments[command])
+    assert words in errors
+    assert (code, output, errors.count("\n")) == (2, "", 1)
+    assert not written.exists()
 
 
 # -- Helm's words
@@ -461,6 +543,6 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize(("four", "three", "problem"), PAIRS, ids=[pair[2].place for pair in PAIRS])
-def test_both_helms_are_understood_alike(four: str, three: str, problem: HelmProblem) -> None:
-    assert parse_helm_errors(f"vllm:\n{four}\n") == parse_helm_errors(f"vllm:\n{three}\n") == [problem]
+@pytest.mark.parametrize(("four", "three", "refusal"), PAIRS, ids=[pair[2].place for pair in PAIRS])
+def test_both_helms_are_understood_alike(four: str, three: str, refusal: HelmProblem) -> None:
+    assert parse_helm_errors(f"vllm:\n{four}\n") == parse_helm_errors(f"vllm:\n{three}\n") == [refusal]

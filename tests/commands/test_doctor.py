@@ -1,4 +1,4 @@
-"""What `make doctor` finds in objects as the API server has them, and how it ends where it can't look."""
+"""What `vllm-chart doctor` finds in objects as the API server has them, and how it ends where it can't look."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from vllm_chart.command import main
-from vllm_chart.doctor import command as doctor
-from vllm_chart.doctor import reasons, rules
-from vllm_chart.doctor.rules import Diagnosis, diagnose
+from tests.lib.command_line import vllm_chart
+from vllm_chart.doctor import diagnosis, reasons, rules
+from vllm_chart.doctor.rules import Problem, diagnose
 from vllm_chart.doctor.snapshot import Object, Snapshot
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -96,10 +95,10 @@ def snapshot(*objects: Object, **more: Any) -> Snapshot:
     return Snapshot(release="llama", namespace="llm", now=NOW, objects=objects, **more)
 
 
-def only(found: Snapshot) -> Diagnosis:
-    diagnoses = diagnose(found)
-    assert len(diagnoses) == 1, diagnoses
-    return diagnoses[0]
+def only(found: Snapshot) -> Problem:
+    findings = diagnose(found)
+    assert len(findings) == 1, findings
+    return findings[0]
 
 
 def crashed(words: str = "", **ended: Any) -> Snapshot:
@@ -116,8 +115,8 @@ def crashed(words: str = "", **ended: Any) -> Snapshot:
 
 def test_a_release_that_serves_has_no_finding_and_says_what_it_serves() -> None:
     healthy = snapshot(deployment(ready=1), pod(), helm="deployed")
-    lines = list(doctor.tell(healthy, diagnose(healthy), []))
-    assert lines[-1] == "Nothing is wrong."
+    lines = list(diagnosis.lines(diagnosis.of(healthy)))
+    assert lines[-1] == "No problems found."
     assert f"deployment/llama serves llama: 1 of 1 ready, 0 restarts, {IMAGE}" in lines[1]
 
 
@@ -809,9 +808,9 @@ def test_a_route_that_its_gateway_refuses_quotes_it() -> None:
 
 
 def test_a_failed_operation_of_helm_is_told_beside_other_findings() -> None:
-    diagnoses = diagnose(replace(crashed("vllm: error: unrecognized arguments: --x"), helm="failed"))
-    assert [f.problem for f in diagnoses][-1] == "Helm's last operation failed"
-    assert len(diagnoses) == 2
+    findings = diagnose(replace(crashed("vllm: error: unrecognized arguments: --x"), helm="failed"))
+    assert [f.problem for f in findings][-1] == "Helm's last operation failed"
+    assert len(findings) == 2
 
 
 def test_the_same_problem_of_two_pods_is_one_finding() -> None:
@@ -843,8 +842,6 @@ def test_tokens_in_messages_are_masked(text: str) -> None:
 def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for a kubectl that says what a test writes into it; it is all of PATH."""
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    for name in ("RELEASE", "NAMESPACE", "CONTEXT"):
-        monkeypatch.delenv(name, raising=False)
     return tmp_path
 
 
@@ -854,27 +851,51 @@ def answer(folder: Path, script: str) -> None:
     program.chmod(0o755)
 
 
-def ends_with(code: int) -> None:
-    with pytest.raises(SystemExit) as end:
-        main(doctor.doctor, mistake=2)
-    assert end.value.code == code
+UNREACHABLE = 'echo "Unable to connect to the server: dial tcp 192.0.2.1:6443: i/o timeout" >&2; exit 1'
+FORBIDDEN = """
+case "$*" in
+  *"--raw /apis"*) echo '{"groups": []}';;
+  *) echo 'Error from server (Forbidden): pods is forbidden: User "jo" cannot list resource "pods"' >&2; exit 1;;
+esac
+"""
 
 
-def test_without_a_release_it_says_how_to_name_one(kubectl: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    answer(kubectl, "exit 1")
-    ends_with(2)
-    assert "make doctor RELEASE=name NAMESPACE=namespace" in capsys.readouterr().err
-
-
-def test_a_cluster_that_does_not_answer_is_one_sentence_and_code_2(
-    kubectl: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (UNREACHABLE, "Cannot read the cluster: dial tcp 192.0.2.1:6443: i/o timeout. Check --kube-context and"),
+        (
+            FORBIDDEN,
+            'llama: deployments (pods is forbidden: User "jo" cannot list resource "pods"). Use an account with',
+        ),
+        ("echo no kubectl", "kubectl: does not answer like kubectl. Put kubectl on PATH."),
+        (None, "kubectl: program not found. Install it and put it on PATH."),
+    ],
+)
+def test_unreachable_cluster_missing_permission_and_missing_kubectl_are_reported_in_one_sentence(
+    script: str | None, words: str, kubectl: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("RELEASE", "llama")
-    monkeypatch.setenv("NAMESPACE", "llm")
-    answer(kubectl, 'echo "Unable to connect to the server: dial tcp 192.0.2.1:6443: i/o timeout" >&2; exit 1')
-    ends_with(2)
-    said = capsys.readouterr().err
-    assert "The cluster can't be looked at: dial tcp 192.0.2.1:6443: i/o timeout. Check CONTEXT and KUBECONFIG" in said
+    if script:
+        answer(kubectl, script)
+    else:
+        monkeypatch.setenv("PATH", str(kubectl))
+    code, out, errors = vllm_chart(capsys, "doctor", "llama", "-n", "llm")
+    assert words in errors
+    assert (code, out, errors.count("\n")) == (2, "", 1)
+
+
+def test_unknown_context_is_reported_in_one_sentence(kubectl: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer(kubectl, 'echo "error: no context exists with the name: \\"$1\\"" >&2; exit 1')
+    code, out, errors = vllm_chart(capsys, "doctor", "llama", "--kube-context", "prod")
+    assert 'Cannot read kubectl\'s configuration: no context exists with the name: "--context=prod". Check' in errors
+    assert (code, out, errors.count("\n")) == (2, "", 1)
+
+
+def test_missing_and_malformed_release_names_are_rejected(kubectl: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer(kubectl, SERVER)
+    assert vllm_chart(capsys, "doctor")[::2] == (2, "✗ Missing argument 'RELEASE'. Run `vllm-chart doctor --help`.\n")
+    code, _, errors = vllm_chart(capsys, "doctor", "a b", "-n", "llm")
+    assert (code, errors.startswith("✗ a b: not a release name.")) == (2, True)
 
 
 SERVER = """
@@ -884,17 +905,16 @@ case "$*" in
   *"get deployments --output=json --all-namespaces"*) cat "$(dirname "$0")/everywhere.json";;
   *"get deployments,"*) cat "$(dirname "$0")/release.json";;
   *"get secret "*) echo 'Error from server (Forbidden): secrets "hub" is forbidden' >&2; exit 1;;
+  *"config view"*) echo llm;;
   *) echo '{"items": []}';;
 esac
 """
 
 
 @pytest.fixture
-def cluster(kubectl: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cluster(kubectl: Path) -> Path:
     """A kubectl that answers with release.json and everywhere.json of its folder."""
-    monkeypatch.setenv("RELEASE", "llama")
-    monkeypatch.setenv("NAMESPACE", "llm")
-    answer(kubectl, SERVER)
+    answer(kubectl, f"""printf '%s\\n' "$*" >> "$(dirname "$0")/calls"{SERVER}""")
     for name in ("release", "everywhere"):
         (kubectl / f"{name}.json").write_text('{"items": []}', encoding="utf-8")
     return kubectl
@@ -904,23 +924,43 @@ def write(folder: Path, name: str, *objects: Object) -> None:
     (folder / f"{name}.json").write_text(json.dumps({"items": objects}), encoding="utf-8")
 
 
-def test_a_release_that_is_not_there_names_those_that_are(cluster: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_release_names_those_of_the_cluster(cluster: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(cluster, "everywhere", deployment())
-    ends_with(2)
-    assert "Namespace llm has no release llama of the chart; there are llama in llm." in capsys.readouterr().err
+    code, out, errors = vllm_chart(capsys, "doctor", "llama", "-n", "llm")
+    assert "Namespace llm: no release llama of the chart. The cluster has llama in llm. Check" in errors
+    assert (code, out, errors.count("\n")) == (2, "", 1)
 
 
 def test_a_healthy_release_ends_with_0(cluster: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(cluster, "release", deployment(ready=1), pod())
-    ends_with(0)
-    assert "Nothing is wrong." in capsys.readouterr().out
+    code, out, errors = vllm_chart(capsys, "doctor", "llama", "-n", "llm")
+    assert "No problems found." in out
+    assert (code, errors) == (0, "")
+
+
+def test_cluster_and_namespace_are_those_of_the_options(cluster: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(cluster, "release", deployment(ready=1), pod())
+    assert vllm_chart(capsys, "doctor", "llama", "--kube-context", "prod", "--kubeconfig", "k.yaml")[0] == 0
+    calls = (cluster / "calls").read_text(encoding="utf-8").splitlines()
+    assert all(call.startswith("--context=prod --kubeconfig=k.yaml ") for call in calls)
+    assert all("--namespace llm " in call for call in calls[1:])
 
 
 def test_a_broken_release_ends_with_1_and_says_what_could_not_be_read(
     cluster: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(cluster, "release", *config_error("couldn't find key token in Secret llm/hub").objects)
-    ends_with(1)
-    said = capsys.readouterr().out
-    assert "1. Secret llm/hub has no key token." in said
-    assert 'Not looked at: secret hub (secrets "hub" is forbidden)' in said
+    code, out, _ = vllm_chart(capsys, "doctor", "llama", "-n", "llm")
+    assert "1. Secret llm/hub has no key token." in out
+    assert 'Not read: secret hub (secrets "hub" is forbidden)' in out
+    assert (code, out.splitlines()[-1]) == (1, "1 problem found.")
+
+
+def test_json_has_the_documented_shape(cluster: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(cluster, "release", *config_error("couldn't find key token in Secret llm/hub").objects)
+    code, out, errors = vllm_chart(capsys, "doctor", "llama", "-n", "llm", "--output", "json")
+    shown = json.loads(out)
+    assert shown.keys() == {"release", "namespace", "workloads", "notes", "problems", "notRead"}
+    assert [problem.keys() for problem in shown["problems"]] == [{"where", "problem", "remedy", "command"}]
+    assert shown["notRead"] == ['secret hub (secrets "hub" is forbidden)']
+    assert (code, errors) == (1, "")

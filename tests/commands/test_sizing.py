@@ -1,4 +1,4 @@
-"""`make new-values`: the arithmetic agrees with public models and with vLLM, and the chart takes the file."""
+"""`vllm-chart size`: the arithmetic agrees with public models and with vLLM, and the chart takes the file."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import bisect
 import dataclasses
 import io
 import json
-import os
 import urllib.error
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from vllm_chart import accelerators, command
+from tests.lib.command_line import vllm_chart
+from vllm_chart import accelerators
 from vllm_chart.chart import DATA, app_version, from_yaml
 from vllm_chart.check import checker
 from vllm_chart.errors import InputError
@@ -215,22 +215,16 @@ class Keyboard(io.StringIO):
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
-    """Run the command with variables, and what is typed on a terminal; gives exit code and all that was printed."""
+    """Run the command with options, and what is typed on a terminal; gives exit code and all that was printed."""
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
 
-    def call(typed: str | None = None, **variables: str) -> tuple[int, str]:
-        for name in ("MODEL", "GPU", "GPUS", "NODE_GPUS", "CONTEXT", "CONCURRENCY", "EXPOSURE", "CONFIG", "PARAMETERS"):
-            monkeypatch.delenv(name, raising=False)
-        for name in ("UTILIZATION", "KV_CACHE_DTYPE", "HF_TOKEN"):
-            monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
-        for name, text in {"TO": str(tmp_path / "values.yaml"), **variables}.items():
-            monkeypatch.setenv(name, text)
+    def call(typed: str | None = None, model: str = "", **options: str) -> tuple[int, str]:
+        options = {"to": str(tmp_path / "values.yaml"), **options}
+        words = [f"--{name.replace('_', '-')}={text}" for name, text in options.items()]
         monkeypatch.setattr("sys.stdin", io.StringIO() if typed is None else Keyboard(typed))
-        with pytest.raises(SystemExit) as end:
-            command.main(new_values.run)
-        printed = capsys.readouterr()
-        assert isinstance(end.value.code, int)
-        return end.value.code, printed.out + printed.err
+        code, out, errors = vllm_chart(capsys, "size", *words, *([model] if model else []))
+        return code, out + errors
 
     return call
 
@@ -252,12 +246,12 @@ def config(tmp_path: Path) -> Any:
     [
         (
             LLAMA,
-            {"GPU": "L40S", "CONTEXT": "16k", "CONCURRENCY": "4"},
+            {"gpu": "L40S", "context_length": "16k", "concurrency": "4"},
             {"engine": {"args": {"max-model-len": 16384}}, "resources": {"cpu": 4, "memory": "16Gi"}},
         ),
         (
             LLAMA,
-            {"GPU": "L4", "GPUS": "2", "CONTEXT": "8192", "EXPOSURE": "ingress:llm.example.com"},
+            {"gpu": "L4", "gpus": "2", "context_length": "8192", "exposure": "ingress:llm.example.com"},
             {
                 "parallelism": {"tensor": 2},
                 "engine": {"args": {"max-model-len": 8192}},
@@ -269,11 +263,11 @@ def config(tmp_path: Path) -> Any:
         (
             DEEPSEEK,
             {
-                "GPU": "MI300X",
-                "CONTEXT": "8192",
-                "CONCURRENCY": "2",
-                "KV_CACHE_DTYPE": "fp8",
-                "EXPOSURE": "gateway:net/public",
+                "gpu": "MI300X",
+                "context_length": "8192",
+                "concurrency": "2",
+                "kv_cache_dtype": "fp8",
+                "exposure": "gateway:net/public",
             },
             {
                 "parallelism": {"tensor": 4},
@@ -287,7 +281,7 @@ def config(tmp_path: Path) -> Any:
         ),
         (
             DEEPSEEK,
-            {"GPU": "H100", "GPUS": "16", "CONTEXT": "8192"},
+            {"gpu": "H100", "gpus": "16", "context_length": "8192"},
             {
                 "parallelism": {"tensor": 8, "pipeline": 2, "nodes": 2},
                 "engine": {"args": {"max-model-len": 8192}},
@@ -297,27 +291,27 @@ def config(tmp_path: Path) -> Any:
         ),
     ],
 )
-def test_the_file_says_what_was_planned_and_the_chart_takes_it(
-    name: str, variables: dict[str, str], expected: dict[str, Any], terminal: Any, config: Any
+def test_the_file_says_what_was_planned_and_the_chart_takes_it(  # noqa: PLR0917
+    name: str, variables: dict[str, str], expected: dict[str, Any], terminal: Any, config: Any, tmp_path: Path
 ) -> None:
-    code, output = terminal(MODEL=name, CONFIG=config(name), **variables)
+    code, output = terminal(model=name, config=config(name), **variables)
     assert code == 0, output
-    values = go_yaml.load(Path(os.environ["TO"]).read_text(encoding="utf-8"))
+    values = go_yaml.load((tmp_path / "values.yaml").read_text(encoding="utf-8"))
     amounts = expected.pop("resources")
     assert (
         values == {"model": {"uri": f"hf://{name}"}, "resources": {"requests": amounts, "limits": amounts}} | expected
     )
-    assert checker.check([Path(os.environ["TO"])]).complaints == ()
+    assert checker.check([tmp_path / "values.yaml"]).problems == ()
     assert "left for the KV cache" in output
 
 
-def test_a_server_on_several_nodes_says_what_it_needs(terminal: Any, config: Any) -> None:
-    offer = terminal(MODEL=DEEPSEEK, CONFIG=config(DEEPSEEK), GPU="H100")[1]
-    assert offer.endswith("GPUS=16 on 2 nodes or GPU=H200 would do.\n")
-    code, output = terminal(MODEL=DEEPSEEK, CONFIG=config(DEEPSEEK), GPU="H100", GPUS="16")
+def test_a_server_on_several_nodes_says_what_it_needs(terminal: Any, config: Any, tmp_path: Path) -> None:
+    offer = terminal(model=DEEPSEEK, config=config(DEEPSEEK), gpu="H100")[1]
+    assert offer.endswith("--gpus 16 on 2 nodes or --gpu H200 would do.\n")
+    code, output = terminal(model=DEEPSEEK, config=config(DEEPSEEK), gpu="H100", gpus="16")
     assert code == 0, output
     assert "on each of 16 × H100: tensor 8 × pipeline 2, 8 in each of 2 pods" in output  # noqa: RUF001
-    text = Path(os.environ["TO"]).read_text(encoding="utf-8")
+    text = (tmp_path / "values.yaml").read_text(encoding="utf-8")
     assert "# The cluster needs LeaderWorkerSet (docs/multi-node.md), and each of the 2 pods fetches" in text
     objects = helm.render(go_yaml.load(text)).objects
     pods = [
@@ -329,35 +323,41 @@ def test_a_server_on_several_nodes_says_what_it_needs(terminal: Any, config: Any
         assert server["resources"]["limits"]["nvidia.com/gpu"] == 8
 
 
-def test_on_a_terminal_what_is_missing_is_asked_for(terminal: Any, config: Any) -> None:
+def test_on_a_terminal_what_is_missing_is_asked_for(terminal: Any, config: Any, tmp_path: Path) -> None:
     typed = "L4\n2\n8192\n\ningress:llm.example.com\n"
-    code, output = terminal(typed, MODEL=LLAMA, CONFIG=config(LLAMA))
+    code, output = terminal(typed, model=LLAMA, config=config(LLAMA))
     assert code == 0, output
-    asked = ["GPU (as L40S or H100): ", "GPUs of one server", "Tokens of one request", "Such requests", "Reached from"]
+    asked = [
+        "GPU (e.g. L40S or H100): ",
+        "GPUs of one server",
+        "Tokens of one request",
+        "Such requests",
+        "Reached from",
+    ]
     assert [output.count(question) for question in asked] == [1] * len(asked)
     assert "Model (" not in output
-    values = go_yaml.load(Path(os.environ["TO"]).read_text(encoding="utf-8"))
+    values = go_yaml.load((tmp_path / "values.yaml").read_text(encoding="utf-8"))
     assert values["parallelism"] == {"tensor": 2}
     assert values["engine"]["args"] == {"max-model-len": 8192}
     assert values["ingress"]["hosts"] == {"llm.example.com": {}}
 
 
 def test_who_says_all_is_asked_for_nothing(terminal: Any, config: Any) -> None:
-    code, output = terminal("", MODEL=LLAMA, CONFIG=config(LLAMA), GPU="L40S")
+    code, output = terminal("", model=LLAMA, config=config(LLAMA), gpu="L40S")
     assert code == 0
     assert "?" not in output
     assert "GPUs of one server" not in output
 
 
 def test_a_terminal_that_says_nothing_more_ends_it(terminal: Any, config: Any, tmp_path: Path) -> None:
-    code, output = terminal("L4\n", MODEL=LLAMA, CONFIG=config(LLAMA))
+    code, output = terminal("L4\n", model=LLAMA, config=config(LLAMA))
     assert code == 2
-    assert output.endswith("\n✗ Nothing was said to the question for GPUS, so nothing is written.\n")
+    assert output.endswith("✗ No answer to the question for --gpus. Nothing is written.\n")
     assert not (tmp_path / "values.yaml").exists()
 
 
 def test_the_arithmetic_is_shown_with_numbers_that_add_up(terminal: Any, config: Any) -> None:
-    code, output = terminal(MODEL=LLAMA, CONFIG=config(LLAMA), GPU="L40S", CONTEXT="8k")
+    code, output = terminal(model=LLAMA, config=config(LLAMA), gpu="L40S", context_length="8k")
     assert code == 0
     assert "8.03 billion parameters, 32 layers" in output
     numbers = [float(line.split()[0]) for line in output.splitlines() if line.startswith("  ") and " GiB  " in line]
@@ -372,7 +372,7 @@ def test_a_folder_with_tensors_is_weighed(terminal: Any, config: Any, tmp_path: 
     config(LLAMA)
     index = {"metadata": {"total_size": 5 * GIB}}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
-    code, output = terminal(MODEL=str(tmp_path), GPU="L40S")
+    code, output = terminal(model=str(tmp_path), gpu="L40S")
     assert code == 0
     assert "5.00 GiB  weights: the checkpoint's tensors" in output
     assert go_yaml.load((tmp_path / "values.yaml").read_text())["model"]["uri"] == f"file://{tmp_path}"
@@ -388,7 +388,7 @@ def test_a_model_of_the_hub_is_asked_for_there(terminal: Any, monkeypatch: pytes
         return json.dumps(MODELS[LLAMA]["config"]).encode()
 
     monkeypatch.setattr(new_values, "_get", get)
-    code, output = terminal(MODEL=LLAMA, GPU="L40S")
+    code, output = terminal(model=LLAMA, gpu="L40S")
     assert code == 0, output
     assert asked[0] == f"https://huggingface.co/{LLAMA}/resolve/main/config.json"
 
@@ -398,7 +398,7 @@ def test_a_model_of_the_hub_is_asked_for_there(terminal: Any, monkeypatch: pytes
 
 @pytest.mark.parametrize(
     ("code", "words"),
-    [(401, "wants a token"), (403, "wants its licence accepted"), (404, "has none"), (500, "answers 500")],
+    [(401, "requires a token"), (403, "requires its licence"), (404, "has no config.json"), (500, "answers 500")],
 )
 def test_a_model_that_the_hub_does_not_give_is_told(
     code: int, words: str, terminal: Any, monkeypatch: pytest.MonkeyPatch
@@ -407,36 +407,42 @@ def test_a_model_that_the_hub_does_not_give_is_told(
         raise urllib.error.HTTPError(url, code, "no", {}, None)  # type: ignore[arg-type]
 
     monkeypatch.setattr(new_values, "_get", get)
-    ended, output = terminal(MODEL="a/b", GPU="L40S")
+    ended, output = terminal(model="a/b", gpu="L40S")
     assert ended == 2
-    assert f"https://huggingface.co/a/b {words}" in output
-    assert "CONFIG=path" in output
+    assert f"https://huggingface.co/a/b: {words}" in output
+    assert "--config" in output
 
 
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
-        ({"GPU": "L40S", "MODEL": ""}, "MODEL must be given, as in `make new-values MODEL=Qwen/Qwen3-8B GPU=L40S`"),
-        ({"GPU": "A1000"}, "GPU=A1000 isn't known: write one of L4, "),
-        ({"GPU": "L40S", "CONTEXT": "lots"}, "CONTEXT=lots is no number"),
-        ({"GPU": "L40S", "CONTEXT": "256k"}, "CONTEXT=262144 is longer than"),
-        ({"GPU": "L40S", "UTILIZATION": "92%"}, "UTILIZATION=92% is no share"),
-        ({"GPU": "L40S", "KV_CACHE_DTYPE": "int4"}, "KV_CACHE_DTYPE=int4 isn't known"),
-        ({"GPU": "L40S", "EXPOSURE": "ingress"}, "EXPOSURE=ingress isn't known: write cluster, ingress:"),
-        ({"GPU": "L40S", "PARAMETERS": "many"}, "PARAMETERS=many is no number"),
-        ({"GPU": "L40S", "GPUS": "37"}, "GPUS=37 are no whole nodes of 8: write GPUS=32 or GPUS=40, or the GPUs of"),
-        ({"GPU": "L40S", "GPUS": "6", "NODE_GPUS": "4"}, "GPUS=6 are no whole nodes of 4: write GPUS=4 or GPUS=8"),
-        ({"GPU": "L40S", "CONFIG": "/nowhere/config.json"}, "CONFIG=/nowhere/config.json isn't there"),
+        ({"gpu": "L40S", "model": ""}, "Missing MODEL. Write e.g. `vllm-chart size Qwen/Qwen3-8B --gpu L40S`."),
+        ({"gpu": "A1000"}, "--gpu A1000: unknown GPU. Write one of L4, "),
+        ({"gpu": "L40S", "context_length": "lots"}, "--context-length lots: not a number. Write it as 32768,"),
+        ({"gpu": "L40S", "context_length": "256k"}, "--context-length 262144: longer than meta-llama/Llama-3.1-8B-"),
+        ({"gpu": "L40S", "utilization": "92%"}, "Invalid value for '--utilization': Input should be a valid number"),
+        ({"gpu": "L40S", "utilization": "1.2"}, "Invalid value for '--utilization': Input should be less than"),
+        ({"gpu": "L40S", "utilization": "nan"}, "Invalid value for '--utilization': Input should be"),
+        ({"gpu": "L40S", "kv_cache_dtype": "int4"}, "Invalid value for '--kv-cache-dtype': 'int4' is not one of"),
+        ({"gpu": "L40S", "exposure": "ingress"}, "--exposure ingress: unknown. Write cluster, ingress:"),
+        ({"gpu": "L40S", "parameters": "many"}, "--parameters many: not a number"),
         (
-            {"GPU": "L4", "GPUS": "1", "CONTEXT": "128k"},
-            "L4 can't hold meta-llama/Llama-3.1-8B-Instruct with 8 requests of 131072 tokens: the KV cache needs 128",
+            {"gpu": "L40S", "gpus": "37"},
+            "--gpus 37: not a multiple of the 8 GPUs of a node. Write --gpus 32 or --gpus 40,",
+        ),
+        ({"gpu": "L40S", "gpus": "6", "node_gpus": "4"}, "--gpus 6: not a multiple of the 4 GPUs of a node. Write"),
+        ({"gpu": "L40S", "config": "/nowhere/config.json"}, "/nowhere/config.json: no such file. Name the model's"),
+        ({"gpu": "L40S", "no_such": "x"}, "No such option: --no-such (Possible options: --node-gpus). Run `vllm-chart"),
+        (
+            {"gpu": "L4", "gpus": "1", "context_length": "128k"},
+            "L4: cannot hold meta-llama/Llama-3.1-8B-Instruct with 8 requests of 131072 tokens, as the KV cache needs",
         ),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(
     variables: dict[str, str], words: str, terminal: Any, config: Any, tmp_path: Path
 ) -> None:
-    code, output = terminal(**{"MODEL": LLAMA, "CONFIG": config(LLAMA), **variables})
+    code, output = terminal(**{"model": LLAMA, "config": config(LLAMA), **variables})
     assert code == 2
     assert words in output
     assert len(output.strip().splitlines()) == 1
@@ -450,48 +456,47 @@ def test_a_context_that_does_not_fit_says_what_would() -> None:
         new_values.plan(model(LLAMA), device, asked, LLAMA)
     text = str(refusal.value)
     assert "the KV cache needs 32.0 GiB on each, and 25.1 GiB are left" in text
-    offers = text.rpartition(": ")[2]
-    for offer in ("CONTEXT=", "CONCURRENCY=1", "KV_CACHE_DTYPE=fp8", "GPUS=2", "GPU=A100-80GB"):
+    for offer in ("--context-length ", "--concurrency 1", "--kv-cache-dtype fp8", "--gpus 2", "--gpu A100-80GB"):
         assert offer in text
-    context = int(offers.partition("CONTEXT=")[2].split()[0])
+    context = int(text.partition("--context-length ")[2].split()[0])
     for change in ({"context": context}, {"concurrency": 1}, {"cache_bytes": 1}, {"gpus": 2}):
         assert new_values.plan(model(LLAMA), device, dataclasses.replace(asked, **change), LLAMA)
     assert new_values.plan(model(LLAMA), new_values.gpu("A100-80GB"), asked, LLAMA)
 
 
 def test_weights_that_do_not_fit_say_how_many_gpus_would() -> None:
-    with pytest.raises(InputError, match=r"the weights take 156\.2 GiB .* GPUS=16 on 2 nodes or GPU=B200 would do"):
+    with pytest.raises(InputError, match=r"the weights take 156\.2 GiB .* --gpus 16 on 2 nodes or --gpu B200 would do"):
         new_values.plan(model(DEEPSEEK, quantization_config={}), new_values.gpu("H200"), SizingRequest(), DEEPSEEK)
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("{", "is no JSON map"),
-        ("[]", "is no JSON map"),
-        ("{}", "has no hidden_size, num_hidden_layers, num_attention_heads, vocab_size"),
-        ('{"name": "\xe9"}', "is no JSON map"),
-        ('{"hidden_size": "4096"}', "hidden_size in the config of a/b is '4096', which is no whole number"),
-        ('{"text_config": "none"}', "is none of a language model that this knows (AttributeError"),
+        ("{", "config.json: the config is not a JSON map"),
+        ("[]", "config.json: the config is not a JSON map"),
+        ("{}", "a/b: the config has no hidden_size, num_hidden_layers, num_attention_heads, vocab_size"),
+        ('{"name": "\xe9"}', "config.json: the config is not a JSON map"),
+        ('{"hidden_size": "4096"}', "a/b: hidden_size in the config is '4096', not a whole number"),
+        ('{"text_config": "none"}', "a/b: the config is not one of a supported language model (AttributeError"),
     ],
 )
 def test_a_config_that_tells_nothing_is_refused(content: str, words: str, tmp_path: Path, terminal: Any) -> None:
     (tmp_path / "config.json").write_text(content, encoding="latin-1")
-    code, output = terminal(MODEL="a/b", GPU="L40S", CONFIG=str(tmp_path / "config.json"))
+    code, output = terminal(model="a/b", gpu="L40S", config=str(tmp_path / "config.json"))
     assert code == 2
     assert words in output
     assert len(output.strip().splitlines()) == 1
-    code, output = terminal(MODEL=str(tmp_path / "nothing"), GPU="L40S")
+    code, output = terminal(model=str(tmp_path / "nothing"), gpu="L40S")
     assert code == 2
-    assert "CONFIG=path" in output
+    assert "--config" in output
 
 
 def test_a_model_that_cannot_be_shared_so_says_over_how_many_it_can(terminal: Any, config: Any) -> None:
     few = config(LLAMA, num_hidden_layers=2)
-    code, output = terminal(MODEL=LLAMA, CONFIG=few, GPU="L40S", GPUS="3")
+    code, output = terminal(model=LLAMA, config=few, gpu="L40S", gpus="3")
     assert code == 2
-    assert "GPUS=3 can't share" in output
-    assert "its 32 heads and 2 layers split over 1, 2, 4, 8, 16." in output
+    assert "--gpus 3: cannot share" in output
+    assert "Its 32 heads and 2 layers split over 1, 2, 4, 8, 16." in output
 
 
 def test_an_index_of_tensors_that_tells_nothing_is_passed_over(tmp_path: Path) -> None:

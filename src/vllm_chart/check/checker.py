@@ -1,8 +1,9 @@
-"""Checks a user's values files against all that the chart promises, and says of each finding what to write instead."""
+"""Checks a user's values files against everything that the chart promises, and gives a remedy for each problem."""
 
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,14 +12,18 @@ from typing import Any
 
 import yaml
 
+from vllm_chart import user_file
 from vllm_chart.chart import CHART, DATA, app_version
 from vllm_chart.check.attribution import Attribution, Found, ValuesPath, plain
 from vllm_chart.check.helm_errors import HelmProblem, parse_helm_errors
+from vllm_chart.errors import InputError
 from vllm_chart.invariants import kubernetes_api
 from vllm_chart.invariants.registry import INSPECTION_ERRORS, INVARIANTS, Subject
 from vllm_chart.render import go_yaml, helm
 from vllm_chart.render.findings import Finding
 from vllm_chart.render.helm import HelmError
+from vllm_chart.requirements import require_helm
+from vllm_chart.user_file import label
 
 #: Largest values file in bytes: a release with its values is one Secret, and that holds one MiB.
 LARGEST = 2**20
@@ -30,31 +35,37 @@ DEEPEST = 100
 _MERGED = '{"apiVersion": "v1", "kind": "Values", "metadata": {"name": "values"}, "values": {{ toRawJson .Values }}}'
 
 
-class CannotCheckError(Exception):
-    """Nothing can be said of the values. The text says in a sentence what is in the way and what to do."""
-
-
 @dataclass(frozen=True)
-class Complaint:
-    """One thing that is wrong with the values: where, what, what to write instead, and the check that says so."""
+class Problem:
+    """One problem of the values: the check that found it, where, what, and the remedy."""
 
     check: str
     path: str
-    wrong: str
-    instead: str
+    problem: str
+    remedy: str
 
     def __str__(self) -> str:
-        return " — ".join(part for part in (self.path, self.wrong, self.instead) if part)
+        return " — ".join(part for part in (self.path, self.problem, self.remedy) if part)
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a check found: the complaints, the checks that were made, and what they did not look at."""
+    """What was found in values: problems, the checks that were made, and what they did not look at.
 
-    complaints: tuple[Complaint, ...]
+    Attributes:
+        values: the files and `--set` options.
+        problems: in the order of the checks.
+        checks: a sentence for each check that was made, by name.
+        not_checked: what none of them looked at.
+        versions: of what the values were checked with, as `vllm` and `kubernetes`.
+        command: shows what Helm makes of the values.
+    """
+
+    values: tuple[str, ...]
+    problems: tuple[Problem, ...]
     checks: Mapping[str, str]
-    left_out: tuple[str, ...]
-    versions: str
+    not_checked: tuple[str, ...]
+    versions: Mapping[str, str | Sequence[str]]
     command: str
 
 
@@ -69,130 +80,110 @@ def check(
     sets: Sequence[str] = (),
     kube_version: str | None = None,
 ) -> Report:
-    """Return what is wrong with values files, of which later ones win, and with values of `--set`.
+    """Return the problems of values files, of which later ones win, and of values of `--set`.
+
+    Args:
+        files: values files; `user_file.STDIN` may be one of them.
+        chart: the chart's folder, ours without one.
+        sets: `KEY=VALUE`, as Helm takes it.
+        kube_version: one Kubernetes instead of the oldest and the newest that the chart supports.
 
     Raises:
-        CannotCheckError: where a file can't be read, or the chart or Helm is missing or too old.
+        InputError: if a file cannot be read, or the chart or Helm is missing or too old.
     """
-    for file in files:
-        _read(file)
+    layers = tuple(map(_layer, files)) or ({},)
+    if sum(isinstance(layer, dict) for layer in layers) > 1:
+        raise InputError("More than one values file is a pipe. Write all but one to files.")
     chart = _chart(chart)
-    _need_helm()
-    minor = ".".join(kube_version.lstrip("v").split(".")[:2]) if kube_version else ""
-    if minor and minor not in kubernetes_api.known():
-        raise CannotCheckError(
-            f"Of Kubernetes {minor} this harness knows nothing: name one of {', '.join(kubernetes_api.known())}."
-        )
+    require_helm()
+    minors = (_minor(kube_version),) if kube_version else kubernetes_api.SUPPORTED
     options = tuple(word for item in sets for word in ("--set", item))
-    values = _merged(files, options)
-    layers: tuple[helm.Values, ...] = tuple(files) or ({},)
-    minors: tuple[str, ...] = (minor,) if minor else kubernetes_api.SUPPORTED
+    values = _merged(layers, options)
     subject = Subject(values, layers, chart, options, kube_version or helm.KUBE_VERSION, minors)
-    shown = ".".join(map(str, helm.version()))
-    version = f"vLLM {subject.vllm}, Helm {shown}, Kubernetes {' and '.join(minors)}"
+    shown = (*map(label, files), *(f"--set {item}" for item in sets))
+    versions = {"vllm": subject.vllm, "helm": ".".join(map(str, helm.version())), "kubernetes": list(minors)}
     try:
         rendered = subject.render()
     except HelmError as error:
         found = tuple(_refused(error, subject, chart))
         unseen = ("what the values would make, as Helm refuses them",)
-        return Report(found, _BEFORE, unseen, version, error.command)
-    complaints, left_out = _complaints(subject)
+        return Report(shown, found, _BEFORE, unseen, versions, error.command)
+    problems, left_out = _problems(subject)
     checks = _BEFORE | {name: item.says for name, item in INVARIANTS.items()}
-    return Report(complaints, checks, left_out, version, rendered.command)
+    return Report(shown, problems, checks, left_out, versions, rendered.command)
 
 
 # -- what must be there
 
 
-def _read(file: Path) -> None:
-    """Raise CannotCheckError unless a values file can be read, and read in one way only."""
+def _layer(file: Path) -> helm.Values:
+    """Return what Helm is given for a values file; raises InputError unless it can be read in one way only."""
+    text, name = user_file.read(file, "values file", LARGEST), label(file)
     try:
-        size = file.stat().st_size
-        if size > LARGEST:
-            raise CannotCheckError(
-                f"{file} has {size / LARGEST:.1f} MiB, and a release with its values has room for one: "
-                "put large texts into a ConfigMap of your own, and mount that with extraVolumes."
-            )
-        raw = file.read_bytes()
-    except FileNotFoundError:
-        raise CannotCheckError(f"{file} does not exist: name a values file that does.") from None
-    except IsADirectoryError:
-        raise CannotCheckError(f"{file} is a folder: name a values file in it.") from None
-    except OSError as error:
-        raise CannotCheckError(f"{file} can't be read ({error.strerror}): make it readable.") from None
-    if raw.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-        raise CannotCheckError(f"{file} begins with a byte order mark: save it as plain UTF-8 without one.")
-    try:
-        if go_yaml.depth(raw.decode("utf-8")) > DEEPEST:
-            raise CannotCheckError(f"{file} is nested more than {DEEPEST} deep: write it flatter.")
-        values = go_yaml.load(raw.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise CannotCheckError(f"{file}, line {line}, is not UTF-8: save it as plain UTF-8.") from None
+        if go_yaml.depth(text) > DEEPEST:
+            raise InputError(f"{name}: nested more than {DEEPEST} levels deep. Flatten it.")
+        values = go_yaml.load(text)
     except go_yaml.DuplicateKeyError as error:
-        raise CannotCheckError(f"{file}{_line(error)}: {go_yaml.problem(error)}: leave one of them out.") from None
+        raise InputError(f"{_place(name, error)}: {go_yaml.problem(error)}. Remove one of them.") from None
     except yaml.YAMLError as error:
-        raise CannotCheckError(_malformed(file, raw, error)) from None
+        raise InputError(_malformed(name, text, error)) from None
     if values is None:
-        raise CannotCheckError(f"{file} holds no values: write some, or {{}} to check the chart's defaults.")
+        raise InputError(f"{name}: no values. Write some, or {{}} to check the chart's defaults.")
     if not isinstance(values, dict):
         kind = "a list" if isinstance(values, list) else "a single value"
-        raise CannotCheckError(f"{file} holds {kind}: write a map, as replicas: 2.")
+        raise InputError(f"{name}: is {kind}, not a map. Write keys with values, e.g. replicas: 2.")
+    return file if file.is_file() else values  # a pipe is read once
 
 
-def _line(error: yaml.YAMLError) -> str:
+def _place(name: str, error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
-    return f", line {mark.line + 1}" if mark else ""
+    return f"{name}:{mark.line + 1}" if mark else name
 
 
-def _malformed(file: Path, raw: bytes, error: yaml.YAMLError) -> str:
-    """Say why a file is no YAML, where it is for a reason that people meet often."""
+def _malformed(name: str, text: str, error: yaml.YAMLError) -> str:
+    """Say why a file is no YAML; of frequent mistakes, which."""
     mark = getattr(error, "problem_mark", None)
-    lines = raw.decode("utf-8").splitlines()
+    lines = text.splitlines()
     line = lines[mark.line] if mark and mark.line < len(lines) else ""
-    place = f"{file}{_line(error)}"
+    place = _place(name, error)
     if line[: len(line) - len(line.lstrip())].count("\t") or "\\t" in str(error):
-        return f"{place}, is indented with a tab, which YAML does not take: write spaces."
+        return f"{place}: indented with a tab. Use spaces."
     if "expected a single document" in str(error):
-        return f"{place}: a second document begins, and a values file is one: take out the line ---."
+        return f"{place}: a second document starts. Remove the line ---."
     if "{{" in line:
-        return f"{place}, begins a value with braces, and a values file is no template: put it in quotation marks."
-    return f"{place}, is no YAML ({go_yaml.problem(error)}): look at this line and the one above."
+        return f"{place}: a value starts with braces, and a values file is not a template. Quote the value."
+    return f"{place}: invalid YAML ({go_yaml.problem(error)}). Check this line and the one above."
+
+
+def _minor(kube_version: str) -> str:
+    """Return the minor of a version of Kubernetes, such as 1.37; raises InputError if its API is not at hand."""
+    found = re.fullmatch(r"v?(\d+\.\d+)(?:\.\d+)?", kube_version)
+    if not found or found[1] not in kubernetes_api.known():
+        supported = ", ".join(kubernetes_api.known())
+        raise InputError(f"Unsupported Kubernetes version {kube_version}. Supported: {supported}.")
+    return found[1]
 
 
 def _chart(chart: Path | None) -> Path:
     chart = chart or CHART
     if chart.is_file():
-        raise CannotCheckError(f"{chart} is a file: unpack it (tar -xzf), and name the folder with Chart.yaml.")
-    if not (chart / "Chart.yaml").is_file():
-        raise CannotCheckError(f"There is no chart in {chart}: name the folder with Chart.yaml by --chart.")
-    version = app_version(chart)
+        raise InputError(f"{chart}: is a file. Unpack it with tar -xzf, and name the folder that has Chart.yaml.")
+    try:
+        version = app_version(chart)
+    except FileNotFoundError:
+        raise InputError(f"{chart}: no Chart.yaml. Name the chart's folder with --chart.") from None
+    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
+        raise InputError(f"{chart / 'Chart.yaml'}: no appVersion. Name the chart's folder with --chart.") from None
     known = sorted(path.stem.rpartition("-")[2] for path in DATA.glob("vllm-serve-args-*.json"))
     if version not in known:
-        raise CannotCheckError(
-            f"The chart in {chart} deploys vLLM {version}, and this harness knows {', '.join(known)}: "
-            "install the harness of the chart's own version."
+        raise InputError(
+            f"{chart}: unsupported vLLM version {version}. Supported: {', '.join(known)}. "
+            "Install the vllm-chart of the chart's own version."
         )
     return chart
 
 
-def _need_helm() -> None:
-    try:
-        version = helm.version()
-    except FileNotFoundError:
-        raise CannotCheckError(
-            "There is no Helm: install it (https://helm.sh/docs/intro/install), put it on PATH, "
-            "or name it in the environment variable HELM."
-        ) from None
-    except (OSError, ValueError, HelmError):
-        raise CannotCheckError(f"{helm.binary()} does not answer as Helm does: put a Helm on PATH.") from None
-    if version[:2] < helm.OLDEST:
-        oldest = ".".join(map(str, helm.OLDEST))
-        shown = ".".join(map(str, version))
-        raise CannotCheckError(f"{helm.binary()} is Helm {shown}, and the chart needs {oldest} or newer: update it.")
-
-
-def _merged(files: Sequence[Path], options: Sequence[str]) -> dict[str, Any]:
+def _merged(layers: Sequence[helm.Values], options: Sequence[str]) -> dict[str, Any]:
     """Return the values as Helm merges them."""
     with tempfile.TemporaryDirectory() as folder:
         chart = Path(folder)
@@ -200,9 +191,10 @@ def _merged(files: Sequence[Path], options: Sequence[str]) -> dict[str, Any]:
         (chart / "templates").mkdir()
         (chart / "templates" / "values.yaml").write_text(_MERGED, encoding="utf-8")
         try:
-            shown = helm.render(*files, chart=chart, options=tuple(options)).objects.one("Values").at("values")
+            shown = helm.render(*layers, chart=chart, options=tuple(options)).objects.one("Values").at("values")
         except HelmError as error:
-            raise CannotCheckError(f"Helm can't read the values: {error.text.removeprefix('Error: ')}.") from None
+            said = error.text.removeprefix("Error: ")
+            raise InputError(f"Helm cannot read the values: {said}. Write --set KEY=VALUE as Helm takes it.") from None
     values: dict[str, Any] = shown
     return values
 
@@ -210,18 +202,18 @@ def _merged(files: Sequence[Path], options: Sequence[str]) -> dict[str, Any]:
 # -- what Helm refuses
 
 
-def _refused(error: HelmError, subject: Subject, chart: Path) -> Iterator[Complaint]:
+def _refused(error: HelmError, subject: Subject, chart: Path) -> Iterator[Problem]:
     file = chart / "values.schema.json"
     schema = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
     found = parse_helm_errors(error.text, schema)
-    nulls = any(problem.place == "x-null" for problem in found)
-    for problem in found:
-        if problem.place == "x-null":
+    nulls = any(refusal.place == "x-null" for refusal in found)
+    for refusal in found:
+        if refusal.place == "x-null":
             continue
-        told = problem
-        if nulls and problem.wrong == "is missing" and _is_null(subject.values, problem.place):
-            told = HelmProblem(problem.place, "is null, and the chart needs it", "leave it out, or give it a value")
-        yield Complaint("values", told.place, told.wrong, told.instead)
+        told = refusal
+        if nulls and refusal.wrong == "is missing" and _is_null(subject.values, refusal.place):
+            told = HelmProblem(refusal.place, "is null, and the chart needs it", "leave it out, or give it a value")
+        yield Problem("values", told.place, told.wrong, told.instead)
 
 
 def _is_null(values: Any, place: str) -> bool:
@@ -235,12 +227,12 @@ def _is_null(values: Any, place: str) -> bool:
 # -- what the values make
 
 
-def _complaints(subject: Subject) -> tuple[tuple[Complaint, ...], tuple[str, ...]]:
+def _problems(subject: Subject) -> tuple[tuple[Problem, ...], tuple[str, ...]]:
     """Return what every check says of a render, and which objects none could look at."""
     for manifest in subject.render().objects:
         if lacking := _lacks(manifest.body):
             wrong = f"an object in it has no {lacking} that is a text"
-            return (Complaint("kubernetes", "extraObjects", wrong, f"write its {lacking}, in quotation marks"),), ()
+            return (Problem("kubernetes", "extraObjects", wrong, f"write its {lacking}, in quotation marks"),), ()
     strangers = [
         manifest
         for manifest in subject.render().objects
@@ -249,7 +241,7 @@ def _complaints(subject: Subject) -> tuple[tuple[Complaint, ...], tuple[str, ...
     known = replace(subject, unknown=frozenset(manifest.kind for manifest in strangers))
     found: dict[str, Sequence[Finding]] = {}
     unseen: list[str] = []
-    untold: list[Complaint] = []
+    untold: list[Problem] = []
     left_out: dict[str, frozenset[str]] = {}
     for name, item in INVARIANTS.items():
         try:
@@ -260,20 +252,20 @@ def _complaints(subject: Subject) -> tuple[tuple[Complaint, ...], tuple[str, ...
                 else:
                     wrong = f"whether {item.says} can't be told of a {kind} in it"
                     untold.append(
-                        Complaint(name, "extraObjects", wrong, f"write what `kubectl explain {kind.lower()}` wants")
+                        Problem(name, "extraObjects", wrong, f"write what `kubectl explain {kind.lower()}` wants")
                     )
         except INSPECTION_ERRORS as error:
             if any(found.values()):  # which says already what is wrong with the object
                 unseen.append(f"whether {item.says}")
                 continue
-            raise CannotCheckError(
-                f"Whether {item.says} can't be told ({type(error).__name__}: {error}): look for a part of an object "
-                "that lacks what Kubernetes wants of it, in podSpec."
+            raise InputError(
+                f"podSpec: could not check whether {item.says} ({type(error).__name__}: {error}). "
+                "Complete the object that lacks a part which Kubernetes requires."
             ) from None
     unseen += [f"{manifest}: nothing is known of its kind here" for manifest in strangers]
     findings = {Found.of(name, finding) for name, every in found.items() for finding in every}
     causes = Attribution(known, findings, left_out).paths()
-    told = [complaint for name, every in found.items() for complaint in _told(name, every, causes)]
+    told = [problem for name, every in found.items() for problem in _told(name, every, causes)]
     return tuple(dict.fromkeys([*told, *untold])), tuple(unseen)
 
 
@@ -286,8 +278,8 @@ def _lacks(body: Any) -> str:
     return next((field for field, text in needed.items() if not (text and isinstance(text, str))), "")
 
 
-def _told(name: str, findings: Sequence[Finding], paths: Mapping[Found, ValuesPath]) -> Iterator[Complaint]:
-    """The complaints of one check: one for each cause and sentence, however many objects and versions have it."""
+def _told(name: str, findings: Sequence[Finding], paths: Mapping[Found, ValuesPath]) -> Iterator[Problem]:
+    """The problems of one check: one for each cause and sentence, however many objects and versions have it."""
     causes: dict[tuple[ValuesPath, ValuesPath, str], list[Finding]] = {}
     for finding in {(str(one.manifest), one.path, one.text): one for one in map(plain, findings)}.values():
         key = paths.get(Found.of(name, finding), ())
@@ -298,4 +290,4 @@ def _told(name: str, findings: Sequence[Finding], paths: Mapping[Found, ValuesPa
         if len(same) > 1:
             where = f"{where}, and {len(same) - 1} more"
         wrong = f"{text} ({where})" if key else text
-        yield Complaint(name, ".".join(map(str, key)) or where, wrong, INVARIANTS[name].instead(same[0]))
+        yield Problem(name, ".".join(map(str, key)) or where, wrong, INVARIANTS[name].instead(same[0]))

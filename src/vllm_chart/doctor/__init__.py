@@ -1,1 +1,1 @@
-"""`make doctor`: __main__ reads a cluster, rules and scheduling look at what was read, reasons knows messages."""
+"""Diagnoses a release: cluster reads it, rules and scheduling find problems, reasons recognizes messages."""

@@ -1,4 +1,4 @@
-"""What is wrong with a release: from what was read of a cluster to diagnoses, without asking anything."""
+"""What is wrong with a release: from what was read of a cluster to problems, without asking anything."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _CANT_BE_MADE = {"CreateContainerConfigError", "CreateContainerError", "RunConta
 
 
 @dataclass(frozen=True)
-class Diagnosis:
+class Problem:
     """One thing that is wrong.
 
     Attributes:
@@ -59,15 +59,15 @@ class Diagnosis:
     look: str
 
 
-Rule = Callable[[Snapshot], Iterator[Diagnosis]]
+Rule = Callable[[Snapshot], Iterator[Problem]]
 
 
-def diagnose(snapshot: Snapshot) -> list[Diagnosis]:
+def diagnose(snapshot: Snapshot) -> list[Problem]:
     """Everything that is wrong, causes first; what only follows from a cause is left out."""
-    found = [diagnosis for rule in CAUSES for diagnosis in rule(snapshot)]
+    found = [problem for rule in CAUSES for problem in rule(snapshot)]
     if not found:
-        found = [diagnosis for rule in CONSEQUENCES for diagnosis in rule(snapshot)]
-    found += [diagnosis for rule in AROUND for diagnosis in rule(snapshot)]
+        found = [problem for rule in CONSEQUENCES for problem in rule(snapshot)]
+    found += [problem for rule in AROUND for problem in rule(snapshot)]
     return _together(found)
 
 
@@ -115,7 +115,7 @@ def notes(snapshot: Snapshot) -> list[str]:
 # -- Causes, on the way of a server from its pod's creation to its end -------------------------------------------------
 
 
-def refused(snapshot: Snapshot) -> Iterator[Diagnosis]:
+def refused(snapshot: Snapshot) -> Iterator[Problem]:
     """Pods that the API server doesn't let in."""
     for owner in snapshot.of("ReplicaSet", "StatefulSet"):
         failure = condition_of(owner, "ReplicaFailure")
@@ -130,12 +130,10 @@ def refused(snapshot: Snapshot) -> Iterator[Diagnosis]:
         why = reasons.meaning(reasons.REFUSED, message) or Meaning(
             f"The cluster doesn't let the pod in: {reasons.masked(message)}", "change the value that it names"
         )
-        yield Diagnosis(
-            why.problem, place_of(owner), why.remedy, snapshot.command(f"describe {place_of(owner).lower()}")
-        )
+        yield Problem(why.problem, place_of(owner), why.remedy, snapshot.command(f"describe {place_of(owner).lower()}"))
 
 
-def unschedulable(snapshot: Snapshot) -> Iterator[Diagnosis]:
+def unschedulable(snapshot: Snapshot) -> Iterator[Problem]:
     """Pods that wait for a node."""
     for pod in snapshot.servers():
         scheduled = condition_of(pod, "PodScheduled")
@@ -151,7 +149,7 @@ def unschedulable(snapshot: Snapshot) -> Iterator[Diagnosis]:
             fewest = min(len(found) for found in (workers or obstacles).values())
             kinds = {k: None for found in (workers or obstacles).values() if len(found) == fewest for k, _ in found}
             remedy = "; or ".join(scheduling.remedy_for(kind, snapshot) for kind in kinds)
-            yield Diagnosis(f"No node takes the pod: {'; '.join(texts)}", place_of(pod), remedy, look)
+            yield Problem(f"No node takes the pod: {'; '.join(texts)}", place_of(pod), remedy, look)
         elif "ersistentvolumeclaim" in scheduled.get("message", "").lower():
             continue  # `claims` says why
         else:
@@ -159,50 +157,50 @@ def unschedulable(snapshot: Snapshot) -> Iterator[Diagnosis]:
             why = reasons.meaning(reasons.SCHEDULER, message) or Meaning(
                 f"No node takes the pod: {message}", "see what each node lacks, and what the pod asks for"
             )
-            yield Diagnosis(why.problem, place_of(pod), why.remedy, look)
+            yield Problem(why.problem, place_of(pod), why.remedy, look)
 
 
-def claims(snapshot: Snapshot) -> Iterator[Diagnosis]:
+def claims(snapshot: Snapshot) -> Iterator[Problem]:
     """Claims that aren't there or aren't bound."""
     for workload, name, value in claim_references(snapshot):
         claim = snapshot.named("PersistentVolumeClaim", name)
         look = snapshot.command(f"describe pvc {name}")
         if not claim:
-            yield Diagnosis(
+            yield Problem(
                 f"Claim {name} isn't there",
                 place_of(workload),
                 f"make it, or correct {value}",
                 snapshot.command("get pvc"),
             )
         elif claim["status"].get("phase") == "Lost":
-            yield Diagnosis(
+            yield Problem(
                 f"The volume of claim {name} is gone",
                 place_of(claim),
                 "restore the volume, or delete the claim and let a new one be made",
                 look,
             )
         elif claim["status"].get("phase") == "Pending" and (why := _unbound(snapshot, claim, value)):
-            yield Diagnosis(why.problem, place_of(claim), why.remedy, look)
+            yield Problem(why.problem, place_of(claim), why.remedy, look)
 
 
-def secrets(snapshot: Snapshot) -> Iterator[Diagnosis]:
+def secrets(snapshot: Snapshot) -> Iterator[Problem]:
     """Secrets that aren't there, or lack the key that is asked for."""
     for owner, name, key, value in secret_references(snapshot):
         keys = snapshot.secrets.get(name, frozenset({key}))  # where they may not be read, nothing is known against them
         if keys is None:
             create = snapshot.command(f"create secret generic {name}" + (f" --from-literal={key}=…" if key else ""))
             remedy, look = f"make it, or correct {value}: {create}", snapshot.command("get secrets")
-            yield Diagnosis(f"Secret {name} isn't there", place_of(owner), remedy, look)
+            yield Problem(f"Secret {name} isn't there", place_of(owner), remedy, look)
         elif key and key not in keys:
             has = f"it has {', '.join(sorted(keys))}" if keys else "it has none"
             remedy, look = (
                 f"correct the key in {value}, or add it to the Secret",
                 snapshot.command(f"describe secret {name}"),
             )
-            yield Diagnosis(f"Secret {name} has no key {key}; {has}", place_of(owner), remedy, look)
+            yield Problem(f"Secret {name} has no key {key}; {has}", place_of(owner), remedy, look)
 
 
-def images(snapshot: Snapshot) -> Iterator[Diagnosis]:
+def images(snapshot: Snapshot) -> Iterator[Problem]:
     """Images that a node doesn't get."""
     for pod in snapshot.servers():
         for status, waiting in waiting_for(pod, _WAITS_FOR_IMAGE):
@@ -221,10 +219,10 @@ def images(snapshot: Snapshot) -> Iterator[Diagnosis]:
                 f"The node doesn't get {image}: {waiting.get('message') or waiting['reason']}",
                 f"correct {words['value']}, or imagePullSecrets",
             )
-            yield Diagnosis(why.problem, place_of(pod), why.remedy, snapshot.command(f"describe pod {name_of(pod)}"))
+            yield Problem(why.problem, place_of(pod), why.remedy, snapshot.command(f"describe pod {name_of(pod)}"))
 
 
-def containers_that_cannot_be_made(snapshot: Snapshot) -> Iterator[Diagnosis]:
+def containers_that_cannot_be_made(snapshot: Snapshot) -> Iterator[Problem]:
     """Containers that the kubelet can't make."""
     for pod in snapshot.servers():
         for status, waiting in waiting_for(pod, _CANT_BE_MADE):
@@ -236,10 +234,10 @@ def containers_that_cannot_be_made(snapshot: Snapshot) -> Iterator[Diagnosis]:
                 f"The kubelet can't make container {status['name']}: {reasons.masked(message)}",
                 "change what it names in podSpec, engine.env or initContainers",
             )
-            yield Diagnosis(why.problem, place_of(pod), why.remedy, snapshot.command(f"describe pod {name_of(pod)}"))
+            yield Problem(why.problem, place_of(pod), why.remedy, snapshot.command(f"describe pod {name_of(pod)}"))
 
 
-def volumes(snapshot: Snapshot) -> Iterator[Diagnosis]:
+def volumes(snapshot: Snapshot) -> Iterator[Problem]:
     """Volumes that aren't mounted, and networks that aren't set up, for a pod that has a node."""
     for pod in snapshot.servers():
         if not list(waiting_for(pod, {"ContainerCreating", "PodInitializing"})):
@@ -254,10 +252,10 @@ def volumes(snapshot: Snapshot) -> Iterator[Diagnosis]:
         why = why or Meaning(
             f"The node can't set the pod up: {reasons.masked(message)}", "mend the volume or the node that it names"
         )
-        yield Diagnosis(why.problem, place_of(pod), why.remedy, snapshot.command(f"describe pod {name_of(pod)}"))
+        yield Problem(why.problem, place_of(pod), why.remedy, snapshot.command(f"describe pod {name_of(pod)}"))
 
 
-def ends(snapshot: Snapshot) -> Iterator[Diagnosis]:
+def ends(snapshot: Snapshot) -> Iterator[Problem]:
     """Containers that have ended when they should run."""
     for pod in snapshot.servers():
         for status, ended in _ended(snapshot, pod):
@@ -268,7 +266,7 @@ def ends(snapshot: Snapshot) -> Iterator[Diagnosis]:
             why = by_kubelet or _why_it_ended(snapshot, pod, status, ended)
             times = f", {status['restartCount']} restarts" if status["restartCount"] else ""
             place = f"{place_of(pod)}, container {status['name']}{times}"
-            yield Diagnosis(why.problem, place, why.remedy, describe if by_kubelet else logs)
+            yield Problem(why.problem, place, why.remedy, describe if by_kubelet else logs)
 
 
 def _ended(snapshot: Snapshot, pod: Object) -> Iterator[tuple[Object, Object]]:
@@ -282,7 +280,7 @@ def _ended(snapshot: Snapshot, pod: Object) -> Iterator[tuple[Object, Object]]:
             yield status, ended
 
 
-def unready(snapshot: Snapshot) -> Iterator[Diagnosis]:
+def unready(snapshot: Snapshot) -> Iterator[Problem]:
     """Servers that run, have been ready, and aren't now; for those that ended before, `ends` says why."""
     for pod in snapshot.servers():
         status = status_of(pod, CONTAINER)
@@ -306,10 +304,10 @@ def unready(snapshot: Snapshot) -> Iterator[Diagnosis]:
         else:
             problem = f"The server isn't ready: {message}"
             remedy = "look at the log; if probes are changed in podSpec, take that back"
-        yield Diagnosis(problem, place_of(pod), remedy, snapshot.command(f"describe pod {name_of(pod)}"))
+        yield Problem(problem, place_of(pod), remedy, snapshot.command(f"describe pod {name_of(pod)}"))
 
 
-def stuck_drains(snapshot: Snapshot) -> Iterator[Diagnosis]:
+def stuck_drains(snapshot: Snapshot) -> Iterator[Problem]:
     """Pods that are still there after all the time that they had to stop."""
     for pod in snapshot.servers():
         deadline = pod["metadata"].get("deletionTimestamp")  # the deletion and the grace period together
@@ -327,10 +325,10 @@ def stuck_drains(snapshot: Snapshot) -> Iterator[Diagnosis]:
         else:
             remedy = "look at the kubelet of its node; its container runtime doesn't end the container"
         problem = f"The pod should have been gone {over} s ago, its grace period is over"
-        yield Diagnosis(problem, place_of(pod), remedy, snapshot.command(f"get pod {name_of(pod)} -o yaml"))
+        yield Problem(problem, place_of(pod), remedy, snapshot.command(f"get pod {name_of(pod)} -o yaml"))
 
 
-def lost_pods(snapshot: Snapshot) -> Iterator[Diagnosis]:
+def lost_pods(snapshot: Snapshot) -> Iterator[Problem]:
     """Pods that a node has given up."""
     for pod in snapshot.servers():
         status = pod["status"]
@@ -348,13 +346,13 @@ def lost_pods(snapshot: Snapshot) -> Iterator[Diagnosis]:
         else:
             remedy = "look at its node, and at its device plugin where devices are meant"
         problem = f"The node has given the pod up ({status.get('reason', 'Failed')}): {message}"
-        yield Diagnosis(problem, place_of(pod), remedy, snapshot.command(f"describe pod {name_of(pod)}"))
+        yield Problem(problem, place_of(pod), remedy, snapshot.command(f"describe pod {name_of(pod)}"))
 
 
 # -- Consequences, told where no cause is found ------------------------------------------------------------------------
 
 
-def stuck_rollouts(snapshot: Snapshot) -> Iterator[Diagnosis]:
+def stuck_rollouts(snapshot: Snapshot) -> Iterator[Problem]:
     """Rollouts that are paused, or take longer than they may."""
     for workload in snapshot.of("Deployment"):
         if workload not in snapshot.workloads():
@@ -363,10 +361,10 @@ def stuck_rollouts(snapshot: Snapshot) -> Iterator[Diagnosis]:
         look = snapshot.command(f"describe deployment {name_of(workload)}")
         if dig(workload, "spec", "paused"):
             resume = snapshot.command(f"rollout resume deployment/{name_of(workload)}")
-            yield Diagnosis("The rollout is paused, and changes don't take effect", place_of(workload), resume, look)
+            yield Problem("The rollout is paused, and changes don't take effect", place_of(workload), resume, look)
         elif progressing.get("reason") == "ProgressDeadlineExceeded":
             seconds = dig(workload, "spec", "progressDeadlineSeconds", default=600)
-            yield Diagnosis(
+            yield Problem(
                 f"The rollout isn't done after {seconds} s, its deadline",
                 place_of(workload),
                 "if the model is still loading or fetched, raise startup.timeoutSeconds, from which the deadline is "
@@ -375,7 +373,7 @@ def stuck_rollouts(snapshot: Snapshot) -> Iterator[Diagnosis]:
             )
 
 
-def services_without_servers(snapshot: Snapshot) -> Iterator[Diagnosis]:
+def services_without_servers(snapshot: Snapshot) -> Iterator[Problem]:
     """Services that lead to no ready server."""
     for service in snapshot.of("Service"):
         slices = [
@@ -391,14 +389,14 @@ def services_without_servers(snapshot: Snapshot) -> Iterator[Diagnosis]:
         matching = [pod for pod in ready if selector.items() <= pod["metadata"]["labels"].items()]
         look = snapshot.command(f"get endpointslices -l kubernetes.io/service-name={name_of(service)}")
         if ready and not matching:
-            yield Diagnosis(
+            yield Problem(
                 "The Service selects none of the ready pods",
                 place_of(service),
                 "run helm upgrade again, as its selector or the pods' labels were changed by hand",
                 look,
             )
         elif matching:
-            yield Diagnosis(
+            yield Problem(
                 "The Service has ready pods and no endpoints",
                 place_of(service),
                 "look at the cluster's controller manager, which makes them",
@@ -409,11 +407,11 @@ def services_without_servers(snapshot: Snapshot) -> Iterator[Diagnosis]:
 # -- Around the servers ------------------------------------------------------------------------------------------------
 
 
-def helm_operations(snapshot: Snapshot) -> Iterator[Diagnosis]:
+def helm_operations(snapshot: Snapshot) -> Iterator[Problem]:
     """Operations of Helm that failed or were interrupted, and objects that it didn't make."""
     history = f"helm -n {snapshot.namespace} history {snapshot.release}"
     if snapshot.helm.startswith("pending"):
-        yield Diagnosis(
+        yield Problem(
             f"Helm's last operation isn't finished ({snapshot.helm}): it runs still, or was interrupted",
             f"release {snapshot.release}",
             f"if none runs, helm -n {snapshot.namespace} rollback {snapshot.release}, "
@@ -421,14 +419,14 @@ def helm_operations(snapshot: Snapshot) -> Iterator[Diagnosis]:
             history,
         )
     elif snapshot.helm == "failed":
-        yield Diagnosis(
+        yield Problem(
             "Helm's last operation failed",
             f"release {snapshot.release}",
             "mend what is found here, and run helm upgrade again with a --timeout as long as the chart's notes say",
             history,
         )
     if snapshot.helm and not snapshot.workloads():
-        yield Diagnosis(
+        yield Problem(
             "Helm knows the release, but its Deployment isn't there",
             f"release {snapshot.release}",
             "run helm upgrade again, and read what it says",
@@ -436,7 +434,7 @@ def helm_operations(snapshot: Snapshot) -> Iterator[Diagnosis]:
         )
 
 
-def autoscalers(snapshot: Snapshot) -> Iterator[Diagnosis]:
+def autoscalers(snapshot: Snapshot) -> Iterator[Problem]:
     """Autoscalers that get no metrics, or can't scale."""
     ready = any((condition_of(pod, "Ready") or {}).get("status") == "True" for pod in snapshot.servers())
     for scaler in snapshot.of("HorizontalPodAutoscaler"):
@@ -445,7 +443,7 @@ def autoscalers(snapshot: Snapshot) -> Iterator[Diagnosis]:
         active = condition_of(scaler, "ScalingActive") or {}
         young = snapshot.since(scaler["metadata"].get("creationTimestamp")) < PATIENCE
         if able.get("status") == "False":
-            yield Diagnosis(
+            yield Problem(
                 f"The autoscaler can't scale: {able.get('message')}", place_of(scaler), "mend what it says", look
             )
         elif active.get("status") == "False" and active.get("reason") != "ScalingDisabled" and ready and not young:
@@ -459,26 +457,26 @@ def autoscalers(snapshot: Snapshot) -> Iterator[Diagnosis]:
                     f"install prometheus-adapter with the rules of ConfigMap {name_of(scaler)}-adapter-config, and see "
                     "that Prometheus scrapes the servers (metrics): docs/autoscaling.md"
                 )
-            yield Diagnosis(f"The autoscaler gets no metrics: {active.get('message')}", place_of(scaler), remedy, look)
+            yield Problem(f"The autoscaler gets no metrics: {active.get('message')}", place_of(scaler), remedy, look)
     for scaler in snapshot.of("ScaledObject"):
         state = condition_of(scaler, "Ready") or {}
         look = snapshot.command(f"describe scaledobject {name_of(scaler)}")
         # the query has no answer as long as the first server loads
         loading = state.get("reason") == "TriggerError" and snapshot.servers() and not ready
         if state.get("status") == "False" and not loading:
-            yield Diagnosis(
+            yield Problem(
                 f"KEDA can't use the ScaledObject: {state.get('message')}",
                 place_of(scaler),
                 "correct autoscaling.keda, most often serverAddress, and see that its query has an answer there",
                 look,
             )
         elif not state and snapshot.since(scaler["metadata"].get("creationTimestamp")) > PATIENCE:
-            yield Diagnosis(
+            yield Problem(
                 "KEDA doesn't take up the ScaledObject", place_of(scaler), "see whether its operator runs", look
             )
 
 
-def monitors(snapshot: Snapshot) -> Iterator[Diagnosis]:
+def monitors(snapshot: Snapshot) -> Iterator[Problem]:
     """Monitors and rules that no Prometheus reads."""
     selectors = {
         "ServiceMonitor": ("serviceMonitorSelector", "metrics.serviceMonitor"),
@@ -492,7 +490,7 @@ def monitors(snapshot: Snapshot) -> Iterator[Diagnosis]:
         wanted = [p["spec"].get(selector) for p in servers]
         look = f"{snapshot.kubectl} get prometheuses -A -o yaml"
         if not servers:
-            yield Diagnosis(
+            yield Problem(
                 "No Prometheus of the Prometheus Operator is there to read it",
                 place_of(monitor),
                 f"install the operator with a Prometheus, or switch {value}.enabled off and choose another way: "
@@ -501,7 +499,7 @@ def monitors(snapshot: Snapshot) -> Iterator[Diagnosis]:
             )
         elif not any(w is not None and scheduling.selects(w, labels) for w in wanted):
             texts = [scheduling.selector_text(w) for w in wanted if w is not None] or [f"{selector} is not set"]
-            yield Diagnosis(
+            yield Problem(
                 f"No Prometheus picks it: they want {' or '.join(sorted(set(texts)))}",
                 place_of(monitor),
                 f"add these to {value}.labels",
@@ -509,7 +507,7 @@ def monitors(snapshot: Snapshot) -> Iterator[Diagnosis]:
             )
 
 
-def ingresses(snapshot: Snapshot) -> Iterator[Diagnosis]:
+def ingresses(snapshot: Snapshot) -> Iterator[Problem]:
     """Ingresses that no controller serves."""
     classes = {name_of(item): item for item in snapshot.of("IngressClass")}
     default = "ingressclass.kubernetes.io/is-default-class"
@@ -534,17 +532,17 @@ def ingresses(snapshot: Snapshot) -> Iterator[Diagnosis]:
             )
         else:
             continue
-        yield Diagnosis(problem, place_of(ingress), remedy, look)
+        yield Problem(problem, place_of(ingress), remedy, look)
 
 
-def routes(snapshot: Snapshot) -> Iterator[Diagnosis]:
+def routes(snapshot: Snapshot) -> Iterator[Problem]:
     """HTTPRoutes that no Gateway takes."""
     for route in snapshot.of("HTTPRoute"):
         look = snapshot.command(f"describe httproute {name_of(route)}")
         parents = dig(route, "status", "parents", default=[])
         wanted = ", ".join(parent["name"] for parent in route["spec"].get("parentRefs", []))
         if not parents and snapshot.since(route["metadata"].get("creationTimestamp")) > PATIENCE:
-            yield Diagnosis(
+            yield Problem(
                 f"No Gateway has taken up the route (wanted: {wanted})",
                 place_of(route),
                 "correct name and namespace in httpRoute.parentRefs, and see whether the Gateway's controller runs",
@@ -553,7 +551,7 @@ def routes(snapshot: Snapshot) -> Iterator[Diagnosis]:
         for parent in parents:
             for condition in parent.get("conditions", []):
                 if condition["type"] in ("Accepted", "ResolvedRefs") and condition["status"] == "False":
-                    yield Diagnosis(
+                    yield Problem(
                         f"Gateway {parent['parentRef']['name']} refuses the route ({condition['reason']}): "
                         f"{condition.get('message', '')}".rstrip(": "),
                         place_of(route),
@@ -713,12 +711,12 @@ def _image_value(pod: Object, container: str, image: str) -> str:
     )
 
 
-def _together(diagnoses: Iterable[Diagnosis]) -> list[Diagnosis]:
+def _together(problems: Iterable[Problem]) -> list[Problem]:
     """The same problem with the same remedy once, with everything that shows it."""
-    found: dict[tuple[str, str], list[Diagnosis]] = {}
-    for diagnosis in diagnoses:
-        found.setdefault((diagnosis.problem, diagnosis.remedy), []).append(diagnosis)
+    found: dict[tuple[str, str], list[Problem]] = {}
+    for problem in problems:
+        found.setdefault((problem.problem, problem.remedy), []).append(problem)
     return [
-        Diagnosis(problem, "; ".join(dict.fromkeys(f.where for f in group)), remedy, group[0].look)
+        Problem(problem, "; ".join(dict.fromkeys(f.where for f in group)), remedy, group[0].look)
         for (problem, remedy), group in found.items()
     ]

@@ -1,27 +1,62 @@
-"""`make migrate FROM=deployment.yaml[,service.yaml…] [TO=values.yaml]`: manifests that run vLLM become a values file.
-
-It prints what the chart does by itself, what was carried over in another form and what was not, each with the reason,
-and compares what the manifests said with what the chart makes of the file.
-"""
+"""Makes a values file of manifests that run vLLM: as data, and as the text and JSON that the command prints."""
 
 from __future__ import annotations
 
-import shlex
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from vllm_chart import values_file
-from vllm_chart.command import main
-from vllm_chart.errors import InputError, UserError
+from vllm_chart import user_file, values_file
+from vllm_chart.errors import InputError
 from vllm_chart.migrate.convert import migrate
 from vllm_chart.migrate.manifests import only_server, read_objects
 from vllm_chart.migrate.part import HEADS, Migration
 from vllm_chart.migrate.report import Row, table
+from vllm_chart.requirements import require_helm
+
+
+@dataclass(frozen=True)
+class Migrated:
+    """A written values file, the comparison with the manifests, and why the chart rejects it, if it does."""
+
+    file: Path
+    migration: Migration
+    rows: list[Row]
+    problems: list[str]
+
+
+def migrate_files(paths: Sequence[Path], target: Path) -> Migrated:
+    """Write a values file that says what manifests say.
+
+    Args:
+        paths: the manifests.
+        target: the values file.
+
+    Raises:
+        InputError: if a manifest cannot be read or carried over, or the file not be written. Nothing is written then.
+    """
+    for path in paths:
+        user_file.read(path, "manifest")
+    objects = read_objects(list(paths))
+    require_helm()
+    files = ", ".join(path.name for path in paths)
+    try:
+        server = only_server(objects, list(paths))
+        migration, rows, problems = migrate(objects, server)
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"{', '.join(map(str, paths))}: cannot be carried over ({type(error).__name__}: {error}). "
+            "Correct the part that Kubernetes, vLLM or the shell would reject."
+        ) from None
+    head = f"{server.workload['kind']} {server.name} as values of the chart vllm; from {files}."
+    text = values_file.to_text(migration.values, head, migration.comments, target)
+    values_file.write(target, migration.hidden(text))
+    return Migrated(target, migration, rows, problems)
 
 
 def report(migration: Migration, rows: list[Row], problems: list[str]) -> Iterator[str]:
-    """The lines that the command prints."""
+    """The lines that tell what became of everything."""
     if rows:
         yield table(rows)
     for head, title in HEADS.items():
@@ -29,36 +64,37 @@ def report(migration: Migration, rows: list[Row], problems: list[str]) -> Iterat
             yield f"\n{title}"
             yield from (f"  {note}" for note in notes)
     if problems:
-        yield "\nThe chart refuses the values; mend these"
+        yield "\nThe chart rejects the values. Correct these problems"
         yield from (f"  {problem}" for problem in problems)
 
 
-def run() -> None:
-    """Read the manifests, write the values file, and tell what became of everything."""
-    source, target = (*sys.argv[1:], "", "")[:2]
-    paths = [Path(name).expanduser() for name in source.split(",") if name]
-    if not paths:
-        raise InputError("No manifest is named: write `make migrate FROM=deployment.yaml`, with commas for more.")
-    target = target or "values.yaml"
-    objects = read_objects(paths)
-    try:
-        server = only_server(objects, paths)
-        migration, rows, problems = migrate(objects, server)
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"{source} can't be carried over ({type(error).__name__}: {error}): look for a part that lacks what "
-            "Kubernetes, vLLM or the shell wants of it."
-        ) from None
-    files = ", ".join(path.name for path in paths)
-    head = f"{server.workload['kind']} {server.name} as values of the chart vllm; from {files}."
-    text = values_file.to_text(migration.values, head, migration.comments, Path(target))
-    values_file.write(Path(target), migration.hidden(text))
-    print(migration.hidden("\n".join(report(migration, rows, problems))))
-    name = shlex.quote(target)
-    if problems:
-        raise UserError(f"{target} is written, but the chart refuses it as it is: see above.")
-    print(f"\nwrote {target}; install it with `helm install NAME charts/vllm --values {name}`")
+def lines(done: Migrated) -> Iterator[str]:
+    """The result as a person reads it, without the texts of Secrets."""
+    yield done.migration.hidden("\n".join(report(done.migration, done.rows, done.problems)))
+    yield ""
+    yield f"wrote {done.file}, which the chart rejects" if done.problems else values_file.next_step(done.file)
 
 
-if __name__ == "__main__":
-    main(run)
+def document(done: Migrated) -> dict[str, Any]:
+    """The result as a program reads it, without the texts of Secrets."""
+    document = {
+        "file": str(done.file),
+        "values": done.migration.values,
+        "comparison": [
+            {"subject": row.subject, "manifest": row.before, "chart": row.after, "same": row.before == row.after}
+            | ({"reason": row.why} if row.why else {})
+            for row in done.rows
+        ],
+        "notes": done.migration.notes,
+        "problems": done.problems,
+    }
+    shown: dict[str, Any] = _hidden(document, done.migration)
+    return shown
+
+
+def _hidden(value: Any, migration: Migration) -> Any:
+    if isinstance(value, dict):
+        return {key: _hidden(inner, migration) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_hidden(inner, migration) for inner in value]
+    return migration.hidden(value) if isinstance(value, str) else value

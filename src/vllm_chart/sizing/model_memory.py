@@ -148,13 +148,13 @@ def read(config: Config, name: str, parameters: int | None = None) -> Model:
     for part in (config, text):
         for key, value in part.items() if isinstance(part, Mapping) else ():
             if key in _NUMBERS and not isinstance(value, int | None):
-                raise InputError(f"{key} in the config of {name} is {value!r}, which is no whole number.")
+                raise InputError(f"{name}: {key} in the config is {value!r}, not a whole number.")
     try:
         return _read(config, text, name, parameters)
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise InputError(
-            f"The config of {name} is none of a language model that this knows ({type(error).__name__}: {error}): "
-            "give another with CONFIG=path."
+            f"{name}: the config is not one of a supported language model ({type(error).__name__}: {error}). "
+            "Name another with --config."
         ) from None
 
 
@@ -164,8 +164,8 @@ def _read(config: Config, text: Config, name: str, parameters: int | None) -> Mo
     ]
     if missing:
         raise InputError(
-            f"The config of {name} has no {', '.join(missing)}: it is none of a language model that this knows; "
-            "give another with CONFIG=path."
+            f"{name}: the config has no {', '.join(missing)}, as one of a supported language model has. "
+            "Name another with --config."
         )
     hidden, layers, heads = text["hidden_size"], text["num_hidden_layers"], text["num_attention_heads"]
     head_dim = text.get("head_dim") or hidden // heads

@@ -1,20 +1,4 @@
-"""`make new-values MODEL=… GPU=… […]`: how a model fits GPUs, with the arithmetic, and a values file that says so.
-
-| variable | meaning |
-|---|---|
-| MODEL | organisation/name on Hugging Face, a folder, or another URI that the chart knows |
-| GPU | a name of charts/vllm/files/data/accelerators.yaml, or the memory of another, as 48GiB |
-| GPUS | how many one server may use; the fewest of one node that do where it is left out |
-| NODE_GPUS | how many a node has; 8 where it is left out. More GPUS than that spread over several nodes |
-| CONTEXT | tokens of one request, as 32768 or 32k; what fits where it is left out |
-| CONCURRENCY | requests of that length that the KV cache must hold at a time; 8 where it is left out |
-| EXPOSURE | cluster, ingress:HOST or gateway:NAMESPACE/NAME |
-| CONFIG | the model's config.json, where the Hub can't be asked |
-| PARAMETERS | the number of parameters, as 8.03B, where the arithmetic doesn't know the model |
-| UTILIZATION | share of a GPU's memory that vLLM takes |
-| KV_CACHE_DTYPE | auto or fp8 |
-| TO | the file to write |
-"""
+"""How a model fits GPUs, with the arithmetic, and a values file that says so."""
 
 from __future__ import annotations
 
@@ -23,16 +7,16 @@ import json
 import math
 import os
 import re
-import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vllm_chart import accelerators, values_file
-from vllm_chart.command import main
-from vllm_chart.errors import InputError, UserError
+from vllm_chart.errors import InputError
+from vllm_chart.requirements import require_helm
 from vllm_chart.sizing import model_memory
 from vllm_chart.sizing.model_memory import GIB, Model
 from vllm_chart.values_file import Values
@@ -112,7 +96,7 @@ def gpu(name: str) -> Gpu:
             label = f"{item.label}: {entry['label']}" if "label" in entry else ""
             return Gpu(own, entry["memory"] * 1024**2, kind, label)
     names = ", ".join(accelerators.gpus())
-    raise InputError(f"GPU={name} isn't known: write one of {names}, or its memory, as GPU=48GiB.")
+    raise InputError(f"--gpu {name}: unknown GPU. Write one of {names}, or its memory, e.g. 48GiB.")
 
 
 def split(model: Model, gpus: int, node: int = NODE_GPUS) -> tuple[int, int]:
@@ -125,106 +109,109 @@ def split(model: Model, gpus: int, node: int = NODE_GPUS) -> tuple[int, int]:
     return (max(sizes), gpus // max(sizes)) if sizes else (0, 0)
 
 
-def fit(model: Model, device: Gpu, gpus: int, context: int, *, wanted: SizingRequest, utilization: float) -> Fit | None:
+def fit(model: Model, device: Gpu, gpus: int, context: int, *, wish: SizingRequest, utilization: float) -> Fit | None:
     """Return how a model lies on so many GPUs; None where it can't be split so."""
-    tensor, pipeline = split(model, gpus, wanted.node)
+    tensor, pipeline = split(model, gpus, wish.node)
     if not tensor:
         return None
     return Fit(
         tensor=tensor,
         pipeline=pipeline,
-        nodes=max(1, gpus // wanted.node),
+        nodes=max(1, gpus // wish.node),
         utilization=utilization,
         usable=device.memory * utilization,
         weights=model.weights / gpus,
         runtime=model.runtime(tensor),
         context=context,
-        request=model.request(context, tensor, pipeline, wanted.cache_bytes),
+        request=model.request(context, tensor, pipeline, wish.cache_bytes),
     )
 
 
-def longest(model: Model, device: Gpu, gpus: int, wanted: SizingRequest, utilization: float) -> int:
+def longest(model: Model, device: Gpu, gpus: int, wish: SizingRequest, utilization: float) -> int:
     """Return the longest context in whole thousands that fits the wished number of requests; 0 where none does."""
     low, high = 0, (model.context or 1024 * 1024) // 1024
     while low < high:
         middle = (low + high + 1) // 2
-        found = fit(model, device, gpus, middle * 1024, wanted=wanted, utilization=utilization)
-        if found and found.requests >= wanted.concurrency:
+        found = fit(model, device, gpus, middle * 1024, wish=wish, utilization=utilization)
+        if found and found.requests >= wish.concurrency:
             low = middle
         else:
             high = middle - 1
     return low * 1024
 
 
-def plan(model: Model, device: Gpu, wanted: SizingRequest, name: str) -> Fit:
-    """Return the smallest way in which the request fits; raises InputError that says what would where none does."""
-    if wanted.context and model.context and wanted.context > model.context:
+def plan(model: Model, device: Gpu, wish: SizingRequest, name: str) -> Fit:
+    """Return the smallest way in which the wish fits; raises InputError that says what would where none does."""
+    if wish.context and model.context and wish.context > model.context:
         raise InputError(
-            f"CONTEXT={wanted.context} is longer than {name} was made for: at most {model.context} tokens."
+            f"--context-length {wish.context}: longer than {name} supports. Write at most {model.context}."
         )
-    shares = (wanted.utilization,) if wanted.utilization else (UTILIZATION, MOST_UTILIZATION)
-    if wanted.gpus > wanted.node and wanted.gpus % wanted.node:
-        less = wanted.gpus // wanted.node * wanted.node
+    shares = (wish.utilization,) if wish.utilization else (UTILIZATION, MOST_UTILIZATION)
+    if wish.gpus > wish.node and wish.gpus % wish.node:
+        less = wish.gpus // wish.node * wish.node
         raise InputError(
-            f"GPUS={wanted.gpus} are no whole nodes of {wanted.node}: write GPUS={less} or GPUS={less + wanted.node}, "
-            "or the GPUs of your nodes as NODE_GPUS=4."
+            f"--gpus {wish.gpus}: not a multiple of the {wish.node} GPUs of a node. Write --gpus {less} or "
+            f"--gpus {less + wish.node}, or the GPUs of your nodes, e.g. --node-gpus 4."
         )
-    counts = (wanted.gpus,) if wanted.gpus else tuple(count for count in COUNTS if count <= wanted.node)
-    aim = wanted.context or min(model.context or 8192, 8192)
+    counts = (wish.gpus,) if wish.gpus else tuple(count for count in COUNTS if count <= wish.node)
+    aim = wish.context or min(model.context or 8192, 8192)
     for count in counts:
         for share in shares:
-            found = fit(model, device, count, aim, wanted=wanted, utilization=share)
-            if found is None or found.requests < wanted.concurrency:
+            found = fit(model, device, count, aim, wish=wish, utilization=share)
+            if found is None or found.requests < wish.concurrency:
                 continue
-            if not wanted.context:
-                context = max(aim, longest(model, device, count, wanted, share))
-                found = fit(model, device, count, context, wanted=wanted, utilization=share)
+            if not wish.context:
+                context = max(aim, longest(model, device, count, wish, share))
+                found = fit(model, device, count, context, wish=wish, utilization=share)
                 assert found is not None, "the same number of GPUs as before"
             return found
-    raise InputError(_refusal(model, device, wanted, name, aim=aim, count=counts[-1], share=shares[-1]))
+    raise InputError(_refusal(model, device, wish, name, aim=aim, count=counts[-1], share=shares[-1]))
 
 
-def _refusal(model: Model, device: Gpu, wanted: SizingRequest, name: str, *, aim: int, count: int, share: float) -> str:
-    """Return why a request does not fit, and what would."""
-    most = fit(model, device, count, aim, wanted=wanted, utilization=share)
+def _refusal(model: Model, device: Gpu, wish: SizingRequest, name: str, *, aim: int, count: int, share: float) -> str:
+    """Return why a wish does not fit, and what would."""
+    most = fit(model, device, count, aim, wish=wish, utilization=share)
     if most is None:
-        sizes = ", ".join(map(str, [size for size in range(1, 17) if split(model, size, wanted.node)[0]]))
-        return f"GPUS={count} can't share {name}: its {model.heads} heads and {model.layers} layers split over {sizes}."
+        sizes = ", ".join(map(str, [size for size in range(1, 17) if split(model, size, wish.node)[0]]))
+        parts = f"{model.heads} heads and {model.layers} layers"
+        return f"--gpus {count}: cannot share {name}. Its {parts} split over {sizes}."
     where = f"{count} × {device.name}"  # noqa: RUF001
     instead = []
     if most.free > 0:
-        if context := longest(model, device, count, wanted, share):
-            instead.append(f"CONTEXT={context}")
+        if context := longest(model, device, count, wish, share):
+            instead.append(f"--context-length {context}")
         if most.requests >= 1:
-            instead.append(f"CONCURRENCY={int(most.requests)}")
-        if wanted.cache_bytes > 1:
-            half = dataclasses.replace(wanted, cache_bytes=1)
-            smaller = fit(model, device, count, aim, wanted=half, utilization=share)
-            instead += ["KV_CACHE_DTYPE=fp8"] if smaller and smaller.requests >= wanted.concurrency else []
-    for more in sorted({*COUNTS, *(wanted.node * nodes for nodes in (1, 2, 3, 4))}):
-        larger = fit(model, device, more, aim, wanted=wanted, utilization=share) if more > count else None
-        if larger and larger.requests >= wanted.concurrency:
-            instead.append(f"GPUS={more}" + (f" on {larger.nodes} nodes" if larger.nodes > 1 else ""))
+            instead.append(f"--concurrency {int(most.requests)}")
+        if wish.cache_bytes > 1:
+            half = dataclasses.replace(wish, cache_bytes=1)
+            smaller = fit(model, device, count, aim, wish=half, utilization=share)
+            instead += ["--kv-cache-dtype fp8"] if smaller and smaller.requests >= wish.concurrency else []
+    for more in sorted({*COUNTS, *(wish.node * nodes for nodes in (1, 2, 3, 4))}):
+        larger = fit(model, device, more, aim, wish=wish, utilization=share) if more > count else None
+        if larger and larger.requests >= wish.concurrency:
+            instead.append(f"--gpus {more}" + (f" on {larger.nodes} nodes" if larger.nodes > 1 else ""))
             break
     for other in accelerators.gpus():
         candidate = gpu(other)
         there = (
-            fit(model, candidate, count, aim, wanted=wanted, utilization=share)
+            fit(model, candidate, count, aim, wish=wish, utilization=share)
             if candidate.memory > device.memory
             else None
         )
-        if there and there.requests >= wanted.concurrency:
-            instead.append(f"GPU={other}")
+        if there and there.requests >= wish.concurrency:
+            instead.append(f"--gpu {other}")
             break
     need = (
         f"the weights take {most.weights / GIB:.1f} GiB and the runtime {most.runtime / GIB:.1f} GiB "
         f"of {most.usable / GIB:.1f} GiB on each"
         if most.free <= 0
-        else f"the KV cache needs {most.request * wanted.concurrency / GIB:.1f} GiB on each, and "
+        else f"the KV cache needs {most.request * wish.concurrency / GIB:.1f} GiB on each, and "
         f"{most.free / GIB:.1f} GiB are left beside weights and runtime"
     )
-    asked = f"{name} with {wanted.concurrency} requests of {aim} tokens"
-    return f"{where} can't hold {asked}: {need}. {' or '.join(instead) or 'A smaller or quantized model'} would do."
+    asked = f"{name} with {wish.concurrency} requests of {aim} tokens"
+    return (
+        f"{where}: cannot hold {asked}, as {need}. {' or '.join(instead) or 'A smaller or quantized model'} would do."
+    )
 
 
 # -- the model
@@ -240,16 +227,16 @@ def _get(url: str) -> bytes:
     return content
 
 
-def load(name: str, config: str, parameters: str) -> Model:
+def load(name: str, config: str = "", parameters: int = 0) -> Model:
     """Return a model by its name, folder or URI; raises InputError where nothing tells its shape."""
     folder = Path(config).expanduser() if config else Path(name).expanduser()
     if config and not folder.exists():
-        raise InputError(f"CONFIG={config} isn't there: give the path of the model's config.json.")
+        raise InputError(f"{config}: no such file. Name the model's config.json with --config.")
     file = folder / "config.json" if folder.is_dir() else folder
     stored = 0
     if config or folder.is_dir():
         if not file.is_file():
-            raise InputError(f"{folder} holds no config.json: give the path of the model's, as CONFIG=path.")
+            raise InputError(f"{folder}: no config.json. Name the model's config.json with --config.")
         raw, stored = _content(file), _stored(file.parent)
     else:
         raw, stored = _from_hub(name)
@@ -258,8 +245,8 @@ def load(name: str, config: str, parameters: str) -> Model:
         if not isinstance(content, dict):
             raise ValueError
     except ValueError:
-        raise InputError(f"The config of {name} is no JSON map: give another with CONFIG=path.") from None
-    model = model_memory.read(content, name, _count("PARAMETERS", parameters) or None)
+        raise InputError(f"{config or name}: the config is not a JSON map. Name another with --config.") from None
+    model = model_memory.read(content, name, parameters or None)
     return dataclasses.replace(model, stored=stored) if stored and not parameters else model
 
 
@@ -267,7 +254,9 @@ def _content(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise InputError(f"{file} can't be read: {error.strerror}.") from None
+        raise InputError(
+            f"{file}: {(error.strerror or str(error)).lower()}. Name a readable file with --config."
+        ) from None
 
 
 def _stored(folder: Path) -> int:
@@ -290,7 +279,7 @@ def _from_hub(name: str) -> tuple[bytes, int]:
     """Return the config and the bytes of the tensors of a model of Hugging Face, from its cache or over the network."""
     name = name.removeprefix("hf://")
     if "://" in name or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
-        raise InputError(f"MODEL={name} isn't on Hugging Face: give the path of its config.json, as CONFIG=path.")
+        raise InputError(f"{name}: not a model of Hugging Face. Name its config.json with --config.")
     cache = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface") / "hub"
     for file in sorted(cache.glob(f"models--{name.replace('/', '--')}/snapshots/*/config.json")):
         return _content(file), _stored(file.parent)
@@ -298,15 +287,15 @@ def _from_hub(name: str) -> tuple[bytes, int]:
         config = _get(f"{_HUB}/{name}/resolve/main/config.json")
     except urllib.error.HTTPError as error:
         reasons = {
-            401: "wants a token, or isn't there (set HF_TOKEN)",
-            403: "wants its licence accepted",
-            404: "has none",
+            401: "requires a token in HF_TOKEN, or does not exist",
+            403: "requires its licence to be accepted",
+            404: "has no config.json",
         }
         reason = reasons.get(error.code, f"answers {error.code}")
-        raise InputError(f"{_HUB}/{name} {reason}: give its config.json as CONFIG=path.") from None
+        raise InputError(f"{_HUB}/{name}: {reason}. Name its config.json with --config.") from None
     except (OSError, ValueError) as error:
         why = error.reason if isinstance(error, urllib.error.URLError) else error
-        raise InputError(f"{_HUB} can't be reached ({why}): give the model's config.json as CONFIG=path.") from None
+        raise InputError(f"{_HUB}: not reachable ({why}). Name the model's config.json with --config.") from None
     try:
         return config, _total(_get(f"{_HUB}/{name}/resolve/main/model.safetensors.index.json"))
     except OSError:
@@ -316,34 +305,16 @@ def _from_hub(name: str) -> tuple[bytes, int]:
 # -- what is asked for
 
 
-def _count(name: str, text: str) -> int:
-    """Return a number such as 32768, 32k or 8.03B; raises InputError where the text is none."""
+def count(option: str, text: str) -> int:
+    """Return a number such as 32768, 32k or 8.03B, and 0 for an empty text; raises InputError if the text is none."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmMbB]?)", text.strip()) if text else None
     if text and not found:
-        raise InputError(f"{name}={text} is no number: write it as 32768, 32k or 8.03B.")
+        raise InputError(f"{option} {text}: not a number. Write it as 32768, 32k or 8.03B.")
     if not found:
         return 0
-    thousand = 1024 if name == "CONTEXT" else 1000
+    thousand = 1024 if option == "--context-length" else 1000
     scale = {"": 1, "k": thousand, "m": thousand**2, "b": thousand**3}[found.group(2).lower()]
     return int(float(found.group(1)) * scale)
-
-
-def sizing_request(given: Mapping[str, str]) -> SizingRequest:
-    """Return the numbers that are asked for; raises InputError where one makes no sense."""
-    share = given.get("UTILIZATION", "")
-    if share and not re.fullmatch(r"0?\.\d+|1(\.0+)?", share):
-        raise InputError(f"UTILIZATION={share} is no share: write it as 0.9.")
-    cache = given.get("KV_CACHE_DTYPE") or "auto"
-    if cache not in ("auto", "fp8"):
-        raise InputError(f"KV_CACHE_DTYPE={cache} isn't known here: write auto or fp8.")
-    return SizingRequest(
-        gpus=_count("GPUS", given.get("GPUS", "")),
-        context=_count("CONTEXT", given.get("CONTEXT", "")),
-        concurrency=_count("CONCURRENCY", given.get("CONCURRENCY", "")) or 8,
-        utilization=float(share) if share else 0,
-        cache_bytes=1 if cache == "fp8" else 2,
-        node=_count("NODE_GPUS", given.get("NODE_GPUS", "")) or NODE_GPUS,
-    )
 
 
 def values(name: str, model: Model, device: Gpu, found: Fit, *, exposure: str, cache_bytes: int) -> Values:
@@ -385,7 +356,7 @@ def _expose(made: Values, exposure: str) -> None:
         values_file.put(made, ("httpRoute",), {"enabled": True, "parentRefs": [parent]})
     else:
         raise InputError(
-            f"EXPOSURE={exposure} isn't known: write cluster, ingress:llm.example.com or gateway:NAMESPACE/NAME."
+            f"--exposure {exposure}: unknown. Write cluster, ingress:llm.example.com or gateway:NAMESPACE/NAME."
         )
     values_file.put(made, ("server", "apiKey", "keys", "main"), {"existingSecret": "vllm-api-key", "key": "key"})
 
@@ -418,39 +389,37 @@ def arithmetic(name: str, model: Model, device: Gpu, found: Fit, cache_bytes: in
     yield f"  {found.requests:8.1f}      such requests at a time"
 
 
-def _ask(given: dict[str, str]) -> dict[str, str]:
-    """Ask on a terminal for what was not said; raises InputError where nobody can be asked."""
-    questions = {"MODEL": "Model (organisation/name, or a folder)", "GPU": "GPU (as L40S or H100)"}
-    missing = [name for name in questions if not given.get(name)]
-    if missing and not sys.stdin.isatty():
-        raise InputError(
-            f"{' and '.join(missing)} must be given, as in `make new-values MODEL=Qwen/Qwen3-8B GPU=L40S`."
-        )
-    if missing:
-        questions |= {
-            "GPUS": "GPUs of one server (empty: the fewest that do)",
-            "CONTEXT": "Tokens of one request (empty: what fits)",
-            "CONCURRENCY": "Such requests at a time (empty: 8)",
-            "EXPOSURE": "Reached from (cluster, ingress:HOST, gateway:NAMESPACE/NAME; empty: cluster)",
-        }
-        try:
-            for name, question in questions.items():
-                given[name] = given.get(name) or input(f"{question}: ").strip()
-        except EOFError:
-            raise InputError(f"Nothing was said to the question for {name}, so nothing is written.") from None
-    return given
+@dataclass(frozen=True)
+class Sized:
+    """A written values file, how the model fits, and why the chart rejects the values, if it does."""
+
+    name: str
+    model: Model
+    gpu: Gpu
+    fit: Fit
+    cache_bytes: int
+    file: Path
+    values: Values
+    problems: list[str]
 
 
-def run() -> None:
-    """Ask, reckon, and write the file."""
-    names = re.findall(r"^\| ([A-Z_]+) \|", __doc__ or "", re.MULTILINE)
-    given = _ask({name: os.environ.get(name, "").strip() for name in names})
-    asked, device = sizing_request(given), gpu(given["GPU"])
-    model = load(given["MODEL"], given["CONFIG"], given["PARAMETERS"])
-    found = plan(model, device, asked, given["MODEL"])
-    made = values(given["MODEL"], model, device, found, exposure=given["EXPOSURE"], cache_bytes=asked.cache_bytes)
-    target = Path(given["TO"] or "values.yaml")
-    lines = list(arithmetic(given["MODEL"], model, device, found, asked.cache_bytes))
+def size(name: str, model: Model, device: Gpu, wish: SizingRequest, *, exposure: str = "", target: Path) -> Sized:
+    """Write a values file by which the chart serves a model on GPUs.
+
+    Args:
+        name: the model's, as a user writes it.
+        model: what its memory depends on.
+        device: the kind of GPU.
+        wish: the numbers that are asked for.
+        exposure: from where it is reached: `cluster`, `ingress:HOST` or `gateway:NAMESPACE/NAME`.
+        target: the values file.
+
+    Raises:
+        InputError: if nothing fits, or the file cannot be written. Nothing is written then.
+    """
+    found = plan(model, device, wish, name)
+    made = values(name, model, device, found, exposure=exposure, cache_bytes=wish.cache_bytes)
+    require_helm()
     comments: dict[str, list[str]] = {}
     if "server" in made:
         create = "kubectl create secret generic vllm-api-key --from-file=key=/dev/stdin"
@@ -460,18 +429,48 @@ def run() -> None:
             f"The cluster needs LeaderWorkerSet (docs/multi-node.md), and each of the {found.nodes} pods fetches the "
             "whole model for itself; a claim that is ReadWriteMany, as cache.model, holds it once."
         ]
-    head = f"{given['MODEL']} on {found.gpus} × {device.name}; estimated, see docs/sizing.md."  # noqa: RUF001
+    head = f"{name} on {found.gpus} × {device.name}; estimated, see docs/sizing.md."  # noqa: RUF001
     text = values_file.to_text(made, head, comments, target)
     problems = values_file.problems(made)[1]
     values_file.write(target, text)
-    print("\n".join(lines))
-    if problems:
-        shown = "\n".join(f"  {problem}" for problem in problems)
-        raise UserError(f"{target} is written, but the chart refuses it:\n{shown}")
-    if device.label:
-        print(f"Nodes with this GPU carry the label {device.label} (nodeSelector).")
-    print(f"\nwrote {target}; install it with `helm install NAME charts/vllm --values {target}`")
+    return Sized(name, model, device, found, wish.cache_bytes, target, made, problems)
 
 
-if __name__ == "__main__":
-    main(run)
+def lines(done: Sized) -> Iterator[str]:
+    """The result as a person reads it, with the arithmetic."""
+    yield from arithmetic(done.name, done.model, done.gpu, done.fit, done.cache_bytes)
+    if done.gpu.label:
+        yield f"Nodes with this GPU carry the label {done.gpu.label} (nodeSelector)."
+    yield ""
+    if done.problems:
+        yield "The chart rejects the values. Correct these problems"
+        yield from (f"  {problem}" for problem in done.problems)
+        yield f"wrote {done.file}, which the chart rejects"
+    else:
+        yield values_file.next_step(done.file)
+
+
+def document(done: Sized) -> dict[str, Any]:
+    """The result as a program reads it; amounts of memory are bytes on each GPU."""
+    fit = done.fit
+    return {
+        "file": str(done.file),
+        "values": done.values,
+        "model": {"name": done.name, "parameters": done.model.parameters, "weights": round(done.model.weights)},
+        "gpu": {"name": done.gpu.name, "type": done.gpu.type, "memory": round(done.gpu.memory)},
+        "fit": {
+            "gpus": fit.gpus,
+            "tensor": fit.tensor,
+            "pipeline": fit.pipeline,
+            "nodes": fit.nodes,
+            "contextLength": fit.context,
+            "concurrency": round(fit.requests, 1),
+            "utilization": fit.utilization,
+            "usable": round(fit.usable),
+            "weights": round(fit.weights),
+            "runtime": round(fit.runtime),
+            "kvCache": round(fit.free),
+            "kvCachePerRequest": round(fit.request),
+        },
+        "problems": done.problems,
+    }

@@ -1,4 +1,4 @@
-"""`make doctor` names the cause of releases that are really broken, and each command that it gives works.
+"""`vllm-chart doctor` names the cause of releases that are really broken, and each command that it gives works.
 
 All are installed at once, side by side, and most have a stand-in for vLLM, which would take long to break.
 """
@@ -21,9 +21,9 @@ from ci import cluster, crds
 from ci.helm_release import HelmRelease
 from ci.images import VLLM
 from tests.e2e.conftest import FILES
-from vllm_chart.doctor import command as doctor
+from vllm_chart.doctor import cluster as doctor
 from vllm_chart.doctor import rules
-from vllm_chart.doctor.rules import Diagnosis
+from vllm_chart.doctor.rules import Problem
 
 NAMESPACE, QUOTA = "vllm-e2e-doctor", "vllm-e2e-doctor-quota"
 #: Until a release is as broken as it gets: crash loops, probes and autoscalers take their time.
@@ -71,7 +71,7 @@ class Broken:
     Attributes:
         name: of the release.
         values: over values/cpu.yaml, `SMALL` resources and the cluster's own model.
-        problem: pattern of the only diagnosis's problem.
+        problem: pattern of the only problem's text.
         remedy: words of its remedy.
         afterwards: arguments of kubectl that break it when it is installed.
         when_ready: whether these wait for a ready server.
@@ -417,28 +417,28 @@ def all_broken(install: Callable[[Broken], None], monitors: None, request: pytes
             release.kubectl(*[pods[0] if word == "POD" else word for word in command])
 
 
-def _findings(broken: Broken) -> list[Diagnosis]:
+def _findings(broken: Broken) -> list[Problem]:
     command = ("kubectl", f"--kubeconfig={cluster.KUBECONFIG}")
     return rules.diagnose(doctor.look(broken.name, doctor.Reader(command, broken.namespace, [])))
 
 
 def _is_found(broken: Broken, record: Callable[..., None]) -> None:
-    """Wait for the one diagnosis that tells the cause, and run the command that it gives."""
+    """Wait for the one problem that tells the cause, and run the command that it gives."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while True:
-        diagnoses = _findings(broken)
-        if len(diagnoses) == 1 and re.match(broken.problem, diagnoses[0].problem):
+        problems = _findings(broken)
+        if len(problems) == 1 and re.match(broken.problem, problems[0].problem):
             break
-        assert time.monotonic() < deadline, f"{broken.name}: {diagnoses or 'nothing is found'}"
+        assert time.monotonic() < deadline, f"{broken.name}: {problems or 'nothing is found'}"
         time.sleep(5)  # each look is a dozen programs
-    (diagnosis,) = diagnoses
-    record(broken.name, says=diagnosis.problem, remedy=diagnosis.remedy)
-    assert broken.remedy in diagnosis.remedy
+    (problem,) = problems
+    record(broken.name, says=problem.problem, remedy=problem.remedy)
+    assert broken.remedy in problem.remedy
     environment = os.environ | {"KUBECONFIG": str(cluster.KUBECONFIG)}
-    shown = subprocess.run(shlex.split(diagnosis.look), env=environment, capture_output=True, text=True, check=False)
-    assert shown.returncode == 0, f"{diagnosis.look}: {shown.stderr}"
-    assert shown.stdout or "No resources found" in shown.stderr, f"{diagnosis.look} shows nothing"
-    assert "s3cr3t" not in f"{shown}{diagnosis}"
+    shown = subprocess.run(shlex.split(problem.look), env=environment, capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, f"{problem.look}: {shown.stderr}"
+    assert shown.stdout or "No resources found" in shown.stderr, f"{problem.look} shows nothing"
+    assert "s3cr3t" not in f"{shown}{problem}"
 
 
 @pytest.mark.usefixtures("all_broken")
@@ -459,23 +459,24 @@ def test_what_vllm_itself_refuses_is_explained(
         release.helm("uninstall", release.name)  # a crash loop would go on beside the next
 
 
-def _command(**environment: str) -> subprocess.CompletedProcess[str]:
-    everything = {"PATH": "/usr/bin:/bin", "KUBECONFIG": str(cluster.KUBECONFIG), "HOME": "/nonexistent"} | environment
-    return subprocess.run(
-        [sys.executable, "-m", "vllm_chart.doctor.command"], env=everything, capture_output=True, text=True, check=False
-    )
+def _command(*arguments: str, path: str = "/usr/bin:/bin") -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": path, "KUBECONFIG": str(cluster.KUBECONFIG), "HOME": "/nonexistent"}
+    if "PYTHONPATH" in os.environ:
+        environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
+    command = [sys.executable, "-m", "vllm_chart", "doctor", "--namespace", NAMESPACE, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.usefixtures("all_broken")
 def test_the_command_ends_with_1_where_something_is_wrong_and_2_where_it_cannot_look() -> None:
-    path = {"PATH": os.environ["PATH"], "NAMESPACE": NAMESPACE}
-    broken = _command(RELEASE=COMMAND, **path)
+    path = os.environ["PATH"]
+    broken = _command(COMMAND, path=path)
     assert broken.returncode == 1
-    assert "1 thing is wrong." in broken.stdout
-    absent = _command(RELEASE="absent", **path)
+    assert "1 problem found." in broken.stdout
+    absent = _command("absent", path=path)
     assert absent.returncode == 2
-    assert f"Namespace {NAMESPACE} has no release absent of the chart; there are" in absent.stderr
-    nowhere = _command(RELEASE=COMMAND, CONTEXT="no-such-context", **path)
+    assert f"Namespace {NAMESPACE}: no release absent of the chart. The cluster has" in absent.stderr
+    nowhere = _command(COMMAND, "--kube-context=no-such-context", path=path)
     assert nowhere.returncode == 2
     assert "no-such-context" in nowhere.stderr
     assert "Traceback" not in f"{broken.stderr}{absent.stderr}{nowhere.stderr}"

@@ -241,15 +241,10 @@ def test_helm_test_passes_with_every_exposure(patient: HelmRelease) -> None:
 
 
 def test_doctor_finds_nothing_wrong(patient: HelmRelease) -> None:
-    environment = {
-        "RELEASE": patient.name,
-        "NAMESPACE": patient.namespace,
-        "CONTEXT": "",
-        "KUBECONFIG": str(cluster.KUBECONFIG),
-    }
-    said = run([sys.executable, "-m", "vllm_chart.doctor.command"], env=environment)
+    where = ["--namespace", patient.namespace, "--kubeconfig", str(cluster.KUBECONFIG)]
+    said = run([sys.executable, "-m", "vllm_chart", "doctor", patient.name, *where])
     assert f"serves {MODEL}: 1 of 1 ready, 0 restarts" in said
-    assert "Nothing is wrong." in said
+    assert "No problems found." in said
     assert KEY not in said
 
 

@@ -1,22 +1,13 @@
-"""`make doctor RELEASE=name`: says what is wrong with a release, why, and what to do. It only reads.
-
-NAMESPACE and CONTEXT choose where to look, as KUBECONFIG does. Of Secrets only the names of their keys are read. The
-exit code is 0 where nothing is wrong, 1 where something is, 2 where it could not look; make itself makes a 2 of both.
-"""
+"""Reads a release and its surroundings from a cluster by kubectl. It only reads; of Secrets only the names of keys."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from vllm_chart.command import main
-from vllm_chart.doctor import rules
-from vllm_chart.doctor.rules import Diagnosis
 from vllm_chart.doctor.snapshot import (
     INSTANCE,
     Object,
@@ -26,9 +17,8 @@ from vllm_chart.doctor.snapshot import (
     secret_references,
     waits_for_a_node,
 )
-from vllm_chart.errors import CommandError, UserError
+from vllm_chart.errors import CommandError, InputError, UserError
 from vllm_chart.process import run
-from vllm_chart.progress import console
 
 # Kinds and the API group that must be served for them to be asked for; the first ones always are.
 _LABELLED = {
@@ -83,15 +73,17 @@ class Reader:
         """The API groups that the cluster serves.
 
         Raises:
-            UserError: where the cluster doesn't answer.
+            UserError: if the cluster does not answer.
         """
         try:
             return {group["name"] for group in json.loads(self.ask("get", "--raw", "/apis"))["groups"]}
         except CommandError as error:
             raise UserError(
-                f"The cluster can't be looked at: {_reason(error)}. Check CONTEXT and KUBECONFIG; "
+                f"Cannot read the cluster: {_reason(error)}. Check --kube-context and --kubeconfig; "
                 f"`{' '.join(self.command)} get --raw /version` shows the same."
             ) from None
+        except (ValueError, LookupError, TypeError):
+            raise UserError(f"{self.command[0]}: does not answer like kubectl. Put kubectl on PATH.") from None
 
     def secret(self, name: str) -> Iterator[frozenset[str] | None]:
         """Names of the keys of a Secret, None where it isn't there, nothing where it may not be read."""
@@ -127,8 +119,10 @@ def look(release: str, reader: Reader) -> Snapshot:
     """Read everything that `diagnose` needs.
 
     Raises:
-        UserError: where the cluster doesn't answer, or has no such release; the text names those that there are.
+        UserError: if the cluster does not answer, or has no such release; the text names those that there are.
     """
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", release):
+        raise InputError(f"{release}: not a release name. `helm list --all-namespaces` shows the releases.")
     served = reader.groups() | {""}
     objects: list[Object] = []
     for kinds, group in _LABELLED.items():
@@ -164,16 +158,21 @@ def look(release: str, reader: Reader) -> Snapshot:
 
 
 def _no_such_release(snapshot: Snapshot, reader: Reader) -> str:
+    if reader.unread:
+        return (
+            f"Namespace {snapshot.namespace}: cannot read the release {snapshot.release}: {reader.unread[0]}. "
+            "Use an account with the ClusterRole view."
+        )
     everywhere = replace(snapshot, objects=tuple(reader.get("deployments", "--all-namespaces")))
     names = sorted(
         f"{workload['metadata']['labels'].get(INSTANCE)} in {workload['metadata']['namespace']}"
         for workload in everywhere.workloads()
         if INSTANCE in workload["metadata"].get("labels", {})
     )
-    there = f"there are {', '.join(names)}" if names else "no other namespace has one either"
+    there = f"The cluster has {', '.join(names)}" if names else "No other namespace has one"
     return (
-        f"Namespace {snapshot.namespace} has no release {snapshot.release} of the chart; {there}. "
-        "Set RELEASE and NAMESPACE (and CONTEXT)."
+        f"Namespace {snapshot.namespace}: no release {snapshot.release} of the chart. {there}. "
+        "Check the release's name, --namespace and --kube-context."
     )
 
 
@@ -184,53 +183,20 @@ def _reason(error: CommandError) -> str:
     return re.sub(r"^(error|Error from server \(\w+\)|Unable to connect to the server): ", "", text).rstrip(".")
 
 
-def tell(snapshot: Snapshot, diagnoses: list[Diagnosis], unread: Iterable[str]) -> Iterator[str]:
-    """The lines that are printed."""
-    yield f"Release {snapshot.release} in namespace {snapshot.namespace}"
-    yield from (f"  {line}" for line in rules.summary(snapshot))
-    yield from (f"  {line}" for line in rules.notes(snapshot))
-    yield from (f"  Not looked at: {thing}" for thing in unread)
-    for number, diagnosis in enumerate(diagnoses, 1):
-        yield ""
-        yield f"{number}. {diagnosis.problem}."
-        yield f"     where  {diagnosis.where}"
-        yield f"     do     {diagnosis.remedy}"
-        yield f"     look   {diagnosis.look}"
-    yield ""
-    yield (
-        f"{len(diagnoses)} thing{'s are' if len(diagnoses) > 1 else ' is'} wrong." if diagnoses else "Nothing is wrong."
-    )
-
-
-def reader() -> Reader:
-    """A reader of the cluster and namespace that the environment names.
+def reader(namespace: str = "", context: str = "", kubeconfig: str = "") -> Reader:
+    """A reader of a cluster and namespace; without them, of those that kubectl's configuration names.
 
     Raises:
-        UserError: where kubectl's configuration has no such context.
+        UserError: if kubectl's configuration has no such context.
     """
-    context, namespace = os.environ.get("CONTEXT"), os.environ.get("NAMESPACE")
-    command = ("kubectl", *([f"--context={context}"] if context else []))
+    flags = {"context": context, "kubeconfig": kubeconfig}
+    command = ("kubectl", *(f"--{name}={value}" for name, value in flags.items() if value))
     if not namespace:  # the context's own
         try:
             path = "--output=jsonpath={..namespace}"
             namespace = run([*command, "config", "view", "--minify", path]).strip() or "default"
         except CommandError as error:
-            raise UserError(f"kubectl has no cluster to ask: {_reason(error)}. Set CONTEXT or KUBECONFIG.") from None
+            raise UserError(
+                f"Cannot read kubectl's configuration: {_reason(error)}. Check --kube-context and --kubeconfig."
+            ) from None
     return Reader(command, namespace, [])
-
-
-def doctor() -> None:
-    """`make doctor`."""
-    release = os.environ.get("RELEASE")
-    if not release:
-        raise UserError("Which release? `make doctor RELEASE=name NAMESPACE=namespace`.")
-    reading = reader()
-    snapshot = look(release, reading)
-    diagnoses = rules.diagnose(snapshot)
-    for line in tell(snapshot, diagnoses, reading.unread):
-        console.print(line, markup=False)
-    sys.exit(1 if diagnoses else 0)
-
-
-if __name__ == "__main__":
-    main(doctor, mistake=2)
