@@ -144,7 +144,7 @@ kubectl for each word of their commands (`tests/docs_programs`).
 
 
 def gpus() -> str:
-    """Every GPU that `make new-values` knows."""
+    """Every GPU that `vllm-chart size` knows."""
     rows = (
         (
             f"`{name}`",
@@ -158,7 +158,7 @@ def gpus() -> str:
     )
     return f"""# GPUs
 
-What `make new-values` takes as `GPU`; any other by its memory ([sizing](../sizing.md)). Drivers report less memory than
+What `vllm-chart size` takes as `--gpu`; any other by its memory ([sizing](../sizing.md)). Drivers report less memory than
 is sold, as error correction and firmware take a share.
 
 {table(("name", "`accelerator.type`", "memory by the driver", "as sold", "node label"), rows)}

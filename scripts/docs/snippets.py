@@ -19,7 +19,7 @@ from typing import Any
 from ci.common import ROOT
 from vllm_chart.chart import CHART, from_yaml
 
-#: Programs that a reader runs beside helm, kubectl, make and curl, and what keeps a test from running them.
+#: Programs that a reader runs beside helm, kubectl, make, curl and vllm-chart, and what keeps a test from running them.
 PARSED_ONLY = {
     "argocd": "needs Argo CD's server",
     "cosign": "needs a registry with signatures",
@@ -27,7 +27,6 @@ PARSED_ONLY = {
     "flux": "needs a cluster with Flux",
     "git": "needs a remote repository",
     "gpg": "run with a key of its own by make test-release",
-    "harness": "run from its wheel by tests/meta, with files of its own",
     "grep": "filters the output of a command that needs a cluster",
     "kustomize": "make test-release runs the page's kustomization",
     "less": "shows text to a reader",
@@ -102,6 +101,8 @@ class Command:
             return "rendered" if self.renders else "parsed by Helm"
         if self.program == "kubectl":
             return "parsed by kubectl, as it needs a cluster"
+        if self.program == "vllm-chart":
+            return "parsed by vllm-chart"
         if self.program == "curl":
             return "path and body are checked, as it needs a running server"
         return f"not run: {PARSED_ONLY[self.program]}"

@@ -225,9 +225,8 @@ _QUESTIONS = {
 }
 
 
-def _gpu_names(incomplete: str) -> list[str]:
-
-    return [name for name in accelerators.gpus() if name.lower().startswith(incomplete.lower())]
+def _gpu_names() -> list[str]:
+    return list(accelerators.gpus())
 
 
 @app.command(epilog=_SIZE)

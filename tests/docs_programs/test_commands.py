@@ -1,4 +1,4 @@
-"""Helm and kubectl know each word of every command in the documentation, and what Helm installs there renders.
+"""Helm, kubectl and vllm-chart know each word of every command in the documentation; what Helm installs there renders.
 
 Apart from `tests/docs`, as each command starts a program; `make test-all` runs them.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,14 @@ def test_helm_knows_every_command_and_flag(command: Command) -> None:
     explained = usage(parse(helm.binary(), command), "helm")
     assert explained
     assert set(explained.split()) <= set(command.words)
+
+
+@pytest.mark.parametrize("command", once("vllm-chart"))
+def test_vllm_chart_has_every_command_and_option(command: Command) -> None:
+    words = [sys.executable, "-m", "vllm_chart", *command.words[1:]]
+    done = subprocess.run([*words, "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"Usage: vllm-chart {'[OPTIONS]' if len(command.words) == 2 else command.words[1]} ")
 
 
 @pytest.mark.parametrize("command", [pytest.param(c, id=f"{c.snippet}: {c}"[:100]) for c in COMMANDS if c.renders])

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from ci import cluster, crds
+from ci.common import ROOT
 from ci.helm_release import HelmRelease
 from ci.images import VLLM
 from tests.e2e.conftest import FILES
@@ -459,24 +460,21 @@ def test_what_vllm_itself_refuses_is_explained(
         release.helm("uninstall", release.name)  # a crash loop would go on beside the next
 
 
-def _command(*arguments: str, path: str = "/usr/bin:/bin") -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": path, "KUBECONFIG": str(cluster.KUBECONFIG), "HOME": "/nonexistent"}
-    if "PYTHONPATH" in os.environ:
-        environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
+def _command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "KUBECONFIG": str(cluster.KUBECONFIG)}
     command = [sys.executable, "-m", "vllm_chart", "doctor", "--namespace", NAMESPACE, *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.usefixtures("all_broken")
 def test_the_command_ends_with_1_where_something_is_wrong_and_2_where_it_cannot_look() -> None:
-    path = os.environ["PATH"]
-    broken = _command(COMMAND, path=path)
+    broken = _command(COMMAND)
     assert broken.returncode == 1
     assert "1 problem found." in broken.stdout
-    absent = _command("absent", path=path)
+    absent = _command("absent")
     assert absent.returncode == 2
     assert f"Namespace {NAMESPACE}: no release absent of the chart. The cluster has" in absent.stderr
-    nowhere = _command(COMMAND, "--kube-context=no-such-context", path=path)
+    nowhere = _command(COMMAND, "--kube-context=no-such-context")
     assert nowhere.returncode == 2
     assert "no-such-context" in nowhere.stderr
     assert "Traceback" not in f"{broken.stderr}{absent.stderr}{nowhere.stderr}"

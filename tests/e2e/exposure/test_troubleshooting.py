@@ -25,7 +25,7 @@ PAGE = ROOT / "docs" / "troubleshooting.md"
 #: A part of commands that aren't run here, and why.
 LEFT_OUT = {
     "NS=llm NAME=llama": "the release has another name here",
-    "make doctor": "make e2e-doctor runs it",
+    "vllm-chart doctor": "make e2e-doctor runs it",
     "nvidia-smi": "needs a GPU",
     "https://llm.example.com": "needs a proxy; test_proxy.py asks through one",
 }
