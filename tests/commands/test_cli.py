@@ -62,14 +62,20 @@ def test_interrupt_ends_with_130(capsys: pytest.CaptureFixture[str], monkeypatch
 
 
 def test_migration_as_json_hides_secrets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    source = MANIFEST.with_name("two-gpus.yaml")
+    source, script = tmp_path / "d.yaml", "huggingface-cli login --token hf_abcdefghijkl && vllm serve a/b"
+    container = {"name": "vllm", "image": "vllm/vllm-openai:v0.30.0", "command": ["sh", "-c", script]}
+    pod = {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [container]}}
+    spec = {"selector": {"matchLabels": {"app": "a"}}, "template": pod}
+    source.write_text(
+        json.dumps({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}, "spec": spec})
+    )
     code, out, errors = vllm_chart(capsys, "migrate", str(source), "--to", str(tmp_path / "v.yaml"), "--output", "json")
     shown = json.loads(out)
     assert shown.keys() == {"file", "values", "comparison", "notes", "problems"}
     assert shown["notes"].keys() == {"chart", "changed", "lost", "todo"}
     assert all({"subject", "manifest", "chart", "same"} <= row.keys() for row in shown["comparison"])
-    assert "sk-very-secret-key" in source.read_text(encoding="utf-8")
-    assert "sk-very-secret-key" not in out
+    assert "login --token ***" in out
+    assert "hf_abcdefghijkl" not in out
     assert (code, errors) == (0, "")
 
 
