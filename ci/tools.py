@@ -24,6 +24,7 @@ from vllm_chart.command import main
 from vllm_chart.errors import CommandError, UserError
 from vllm_chart.process import run
 from vllm_chart.progress import say, step
+from vllm_chart.render import helm
 
 TOOLS = ("helm", "kubectl", "kind")
 #: Tools that only some commands want, and the package in which Debian has each.
@@ -64,7 +65,8 @@ def _suitable(tool: str, program: str, *, pinned: bool) -> bool:
         answer = json.loads(answer)["clientVersion"]["gitVersion"]
     wanted = VERSIONS["tools"][tool]
     found = _numbers(answer)
-    return found == _numbers(wanted["version"]) if pinned else found >= _numbers(wanted["minimum"])
+    oldest = helm.OLDEST if tool == "helm" else _numbers(wanted["minimum"])
+    return found == _numbers(wanted["version"]) if pinned else found >= oldest
 
 
 def find(tool: str, *, pinned: bool = False) -> Path:

@@ -13,10 +13,11 @@ from typing import Any
 
 import yaml
 
-from ci.common import ROOT, VERSIONS
+from ci.common import ROOT
 from scripts.generate.files import generated
 from vllm_chart import accelerators
 from vllm_chart.chart import CHART, DATA, from_yaml
+from vllm_chart.render.helm import OLDEST
 
 TARGET = CHART / "README.md"
 METADATA: dict[str, Any] = from_yaml((CHART / "Chart.yaml").read_text(encoding="utf-8"))
@@ -113,7 +114,7 @@ def build() -> str:
         description=METADATA["description"],
         vllm=METADATA["appVersion"],
         kubernetes=minimum[0],
-        helm=VERSIONS["tools"]["helm"]["minimum"],
+        helm=".".join(map(str, OLDEST)),
         parent=table(("key", "type", "meaning"), ((f"`{k}`", kind(s), mark(s["description"])) for k, s in parent)),
         examples="\n\n".join(map(example, EXAMPLES)),
         sections="\n\n".join(sections()),

@@ -130,7 +130,7 @@ class Renderer:
         program = os.environ.get("RENDERER")
         return cls(Path(program)) if program else None
 
-    def run(self, arguments: Sequence[str], stdin: str = "") -> str:
+    def call(self, arguments: Sequence[str], stdin: str = "") -> str:
         """Do what helm.call does."""
         to, answers = self._process.stdin, self._process.stdout
         assert to
@@ -191,7 +191,7 @@ class Calls:
         """Return a function that renders a mutant in a branch, in place of helm.render's own."""
         made: dict[tuple[Steps, str, str], Render | helm.HelmError] = {}
         cache = os.environ.pop("VLLM_CHART_RENDERS")
-        ask = renderer.run if (renderer := Renderer.named()) else helm.call
+        ask = renderer.call if (renderer := Renderer.named()) else helm.call
 
         def render(arguments: Steps, stdin: str, name: str) -> Render:
             call = self._call(arguments, stdin, name)
@@ -242,12 +242,12 @@ class Trials:
         by_file: dict[Path, list[pytest.Item]] = {}
         for item in session.items:
             by_file.setdefault(item.path, []).append(item)
-        harness = digest(CHART, ROOT / "src", ROOT / "tests" / "conftest.py", Path(__file__))
+        library = digest(CHART, ROOT / "src", ROOT / "tests" / "conftest.py", Path(__file__))
         files = list(by_file)
         random.shuffle(files)  # so that several processes share the work
         for file in files:
             items = by_file[file]
-            self._note(CACHE / "renders" / f"calls-{digest(harness, file)}.json", file, items)
+            self._note(CACHE / "renders" / f"calls-{digest(library, file)}.json", file, items)
         for mutant in self._chosen:
             self._write({"mutant": key(mutant), "outcome": self._try(mutant, by_file)})
         return True
@@ -359,7 +359,7 @@ def _in_fork(work: Callable[[], int], longest: int = LONGEST) -> int:
     return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else _OUTCOMES.index(TEST)
 
 
-def run(listed: Path) -> NoReturn:
+def try_mutants(listed: Path) -> NoReturn:
     """Try the mutants whose names a file lists; what comes of each is written to standard output."""
     wanted = json.loads(listed.read_text(encoding="utf-8"))
     every = {str(mutant): mutant for mutant in every_mutant()}
@@ -373,4 +373,4 @@ def run(listed: Path) -> NoReturn:
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]))
+    try_mutants(Path(sys.argv[1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,28 @@ def app_version(chart: Path = CHART) -> str:
     Raises:
         FileNotFoundError: if the folder contains no Chart.yaml.
     """
-    file = chart / "Chart.yaml"
-    if not file.is_file():
-        raise FileNotFoundError(f"no chart in the folder {chart}: name one that holds a Chart.yaml, as chart=PATH")
-    return str(from_yaml(file.read_text(encoding="utf-8"))["appVersion"])
+    return str(_metadata(chart)["appVersion"])
+
+
+def oldest_kubernetes(chart: Path = CHART) -> str:
+    """Return the oldest minor of Kubernetes that a chart supports, such as `1.31`.
+
+    Raises:
+        FileNotFoundError: if the folder contains no Chart.yaml.
+    """
+    found = re.search(r"\d+\.\d+", _metadata(chart)["kubeVersion"])
+    assert found, "kubeVersion names a minor"
+    return found[0]
 
 
 def version() -> str:
     """Return the version of the chart, and of all that comes with it."""
-    return str(from_yaml((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"])
+    return str(_metadata(CHART)["version"])
+
+
+def _metadata(chart: Path) -> dict[str, Any]:
+    file = chart / "Chart.yaml"
+    if not file.is_file():
+        raise FileNotFoundError(f"no chart in the folder {chart}: name one that holds a Chart.yaml, as chart=PATH")
+    metadata: dict[str, Any] = from_yaml(file.read_text(encoding="utf-8"))
+    return metadata

@@ -6,6 +6,7 @@ import pytest
 
 from ci import go_programs
 from ci.common import ROOT, VERSIONS
+from vllm_chart.render import helm
 
 
 @pytest.mark.parametrize(
@@ -43,5 +44,5 @@ def test_the_image_locks_the_torch_that_versions_toml_names() -> None:
 
 
 def test_the_oldest_helm_that_is_tested_is_of_the_oldest_minor_that_is_supported() -> None:
-    helm = VERSIONS["tools"]["helm"]
-    assert helm["oldest"].rpartition(".")[0] == helm["minimum"]
+    oldest = VERSIONS["tools"]["helm"]["oldest"]
+    assert oldest.rpartition(".")[0] == ".".join(map(str, helm.OLDEST))

@@ -52,7 +52,7 @@ def test_values_render_and_are_valid(snippet: Snippet) -> None:
     assert set(values) <= set(SCHEMA["properties"]), "a block of YAML without a mark is values of the chart"
     rendered = helm.render(values, release="llama", namespace="llm")
     known = Objects([m for m in rendered.objects if not str(m.body["apiVersion"]).startswith("networking.gke.io/")])
-    assert not kubernetes_api.findings(known, kubernetes_api.SUPPORTED[-1])
+    assert not kubernetes_api.findings(known, kubernetes_api.supported()[-1])
 
 
 @pytest.mark.parametrize("snippet", chosen(s for s in SNIPPETS if s.mark == "refused"))
@@ -74,7 +74,7 @@ def test_objects_are_valid_and_values_in_them_render(snippet: Snippet) -> None:
             continue
         if body["apiVersion"] != "kustomize.config.k8s.io/v1beta1":  # a file of Kustomize's, no object of a cluster
             objects = Objects([Manifest(str(snippet), body)])
-            assert not kubernetes_api.findings(objects, kubernetes_api.SUPPORTED[-1])
+            assert not kubernetes_api.findings(objects, kubernetes_api.supported()[-1])
         for values in values_inside(body):
             helm.render(values, release="llama", namespace="llm")
 

@@ -1,4 +1,4 @@
-"""Every check of the harness is shown to fail on something broken, so that its silence means something."""
+"""Every invariant of the library is shown to fail on something broken, so that its silence means something."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_each_control_of_the_restricted_standard_is_seen(change: Change, words: 
     assert words in str(finding)
 
 
-@pytest.mark.parametrize("minor", kubernetes_api.SUPPORTED)
+@pytest.mark.parametrize("minor", kubernetes_api.supported())
 @pytest.mark.parametrize(
     ("kind", "change", "words"),
     [

@@ -1,4 +1,4 @@
-"""The tools of the harness do what the tests rely on."""
+"""The tools of the library do what the tests rely on."""
 
 from __future__ import annotations
 

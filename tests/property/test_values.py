@@ -37,7 +37,7 @@ def by_a_check(error: HelmError) -> bool:
 def newer(finding: Finding, values: dict[str, Any]) -> bool:
     """Whether a finding is of a field that the user wrote and only a newer Kubernetes has, as the schema is of that."""
     fields = re.findall(r"'(\w+)'", finding.text.partition("not allowed (")[2])
-    older = not finding.text.endswith(f"(Kubernetes {kubernetes_api.SUPPORTED[-1]})")
+    older = not finding.text.endswith(f"(Kubernetes {kubernetes_api.supported()[-1]})")
     return older and bool(fields) and all(f'"{field}"' in json.dumps(values) for field in fields)
 
 

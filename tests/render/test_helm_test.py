@@ -75,10 +75,12 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def run(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+def smoke_test(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Any:
     """A function that runs the program with a first request and mounted keys, and returns what it prints."""
 
-    def run(request: dict[str, Any], keys: dict[str, str] | None = None) -> str:
+    def call(request: dict[str, Any], keys: dict[str, str] | None = None) -> str:
         folder = tmp_path / "api-keys"
         folder.mkdir(exist_ok=True)
         for name, key in (keys or {}).items():
@@ -89,12 +91,12 @@ def run(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys:
         exec(compile(source, "test.py", "exec"), {"__name__": "__main__"})  # noqa: S102
         return capsys.readouterr().out
 
-    return run
+    return call
 
 
-def test_a_server_that_does_well_passes_line_by_line(server: Server, run: Any) -> None:
+def test_a_server_that_does_well_passes_line_by_line(server: Server, smoke_test: Any) -> None:
     server.root = "/llm"
-    assert run(CHAT).splitlines() == [
+    assert smoke_test(CHAT).splitlines() == [
         "ok      /llm/v1/models lists chat",
         "ok      /llm/v1/chat/completions answers",
         "ok      /llm/v1/chat/completions streams to its end",
@@ -102,21 +104,21 @@ def test_a_server_that_does_well_passes_line_by_line(server: Server, run: Any) -
     ]
 
 
-def test_a_kind_of_model_that_can_not_stream_is_not_asked_to(server: Server, run: Any) -> None:
+def test_a_kind_of_model_that_can_not_stream_is_not_asked_to(server: Server, smoke_test: Any) -> None:
     server.stream = []
-    assert "streams" not in run(EMBEDDING)
+    assert "streams" not in smoke_test(EMBEDDING)
 
 
 @pytest.mark.parametrize("character", ["\u2028", "\x85"])
-def test_line_separator_in_a_streamed_answer_ends_no_event(server: Server, run: Any, character: str) -> None:
+def test_line_separator_in_a_streamed_answer_ends_no_event(server: Server, smoke_test: Any, character: str) -> None:
     piece = {"choices": [{"delta": {"content": f"a{character}b"}, "finish_reason": "stop"}]}
     server.stream = [json.dumps(piece, ensure_ascii=False), "[DONE]"]
-    assert f"{CHAT['path']} streams to its end" in run(CHAT)
+    assert f"{CHAT['path']} streams to its end" in smoke_test(CHAT)
 
 
-def test_every_key_is_accepted_and_a_wrong_one_or_none_refused(server: Server, run: Any) -> None:
+def test_every_key_is_accepted_and_a_wrong_one_or_none_refused(server: Server, smoke_test: Any) -> None:
     server.keys = ["one", "two"]
-    output = run(CHAT, {"new": "one", "old": "two"})
+    output = smoke_test(CHAT, {"new": "one", "old": "two"})
     found = re.findall(r"^ok +(.* (?:accepted|refused))$", output, flags=re.MULTILINE)
     assert found == ["key new is accepted", "key old is accepted", "a wrong key is refused", "no key is refused"]
     assert "one" not in output.replace("no key is refused", "")
@@ -139,9 +141,9 @@ def test_every_key_is_accepted_and_a_wrong_one_or_none_refused(server: Server, r
     ],
 )
 def test_a_server_that_does_badly_fails_with_the_reason(
-    faults: dict[str, Any], keys: dict[str, str], words: str, server: Server, run: Any
+    faults: dict[str, Any], keys: dict[str, str], words: str, server: Server, smoke_test: Any
 ) -> None:
     for name, value in faults.items():
         setattr(server, name, value)
     with pytest.raises(SystemExit, match=f"^FAILED  .*{words}"):
-        run(CHAT, keys)
+        smoke_test(CHAT, keys)

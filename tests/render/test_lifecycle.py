@@ -376,7 +376,7 @@ def test_the_age_of_a_container_is_that_of_its_first_process(module: ModuleType)
     assert module.real_age() > age
 
 
-RUNNING, COUNT, CACHE = (
+RUNNING, COUNT, USAGE = (
     "vllm:num_requests_running",
     "vllm:iteration_tokens_total_count",
     "vllm:kv_cache_usage_perc",
@@ -391,7 +391,7 @@ def _looks(lifecycle: Any, number: int, unanswered: int = 0) -> bool:
 
 def test_an_engine_that_runs_requests_without_a_step_is_stalled(make: Make, registry: Registry) -> None:
     lifecycle = make(Application(), stallTimeoutSeconds=5)
-    registry.engines["0"] = {RUNNING: 2, COUNT: 10, CACHE: 0.1}
+    registry.engines["0"] = {RUNNING: 2, COUNT: 10, USAGE: 0.1}
     assert not _looks(lifecycle, 5)
     assert _looks(lifecycle, 1)
     for path in ("/health", "/llm/health"):
@@ -403,11 +403,11 @@ def test_an_engine_that_runs_requests_without_a_step_is_stalled(make: Make, regi
     assert asyncio.run(_exchange(lifecycle, "/health"))[0]["status"] == 200
 
 
-@pytest.mark.parametrize("metric", [COUNT, CACHE])
+@pytest.mark.parametrize("metric", [COUNT, USAGE])
 def test_a_busy_engine_is_never_stalled(make: Make, registry: Registry, metric: str) -> None:
     lifecycle = make(Application(), stallTimeoutSeconds=2)
     for step in range(50):  # a long prompt fills the cache for many steps before its first token
-        registry.engines["0"] = {RUNNING: 256, COUNT: 10, CACHE: 0.1} | {metric: 11 + step}
+        registry.engines["0"] = {RUNNING: 256, COUNT: 10, USAGE: 0.1} | {metric: 11 + step}
         assert not _looks(lifecycle, 1)
 
 

@@ -96,7 +96,7 @@ def check(
         raise InputError("More than one values file is a pipe. Write all but one to files.")
     chart = _chart(chart)
     require_helm()
-    minors = (_minor(kube_version),) if kube_version else kubernetes_api.SUPPORTED
+    minors = (_minor(kube_version),) if kube_version else kubernetes_api.supported()
     options = tuple(word for item in sets for word in ("--set", item))
     values = _merged(layers, options)
     subject = Subject(values, layers, chart, options, kube_version or helm.KUBE_VERSION, minors)

@@ -18,12 +18,11 @@ import jsonschema
 from jsonschema.protocols import Validator
 from referencing import Registry, Resource
 
+from vllm_chart.chart import oldest_kubernetes
 from vllm_chart.invariants import custom_resources
+from vllm_chart.render import helm
 from vllm_chart.render.findings import Finding
 from vllm_chart.render.objects import Manifest, Objects, nodes
-
-#: The oldest and the newest Kubernetes minor that the chart supports.
-SUPPORTED = ("1.31", "1.37")
 
 #: What an API server wants of a type, though the type's definition does not say so.
 _WANTED = dict.fromkeys(["Pod", "PodTemplateSpec", "Job", "CronJob", "Service", "Ingress"], "spec")
@@ -48,6 +47,12 @@ def findings(objects: Objects, minor: str) -> list[Finding]:
             if inner is None and isinstance(path[-1], int):
                 found.append(Finding(manifest, path, f"null is no item of a list (Kubernetes {minor})"))
     return found
+
+
+@functools.cache
+def supported() -> tuple[str, str]:
+    """Return the oldest Kubernetes minor that the chart supports, by its kubeVersion, and the newest."""
+    return oldest_kubernetes(), helm.KUBE_VERSION.rpartition(".")[0]
 
 
 def known() -> list[str]:

@@ -10,7 +10,7 @@ import contextlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ class Subject:
     chart: Path | None = None
     options: tuple[str, ...] = ()
     kube_version: str = helm.KUBE_VERSION
-    minors: tuple[str, ...] = kubernetes_api.SUPPORTED
+    minors: tuple[str, ...] = field(default_factory=kubernetes_api.supported)
     #: Kinds of the user's own objects that nobody can look at.
     unknown: frozenset[str] = frozenset()
     release: str = "test"

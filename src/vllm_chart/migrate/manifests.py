@@ -137,7 +137,7 @@ def _without_nulls(value: Any) -> Any:
 
 def _validate(path: Path, body: Body) -> None:
     """Raise InputError for an object that Kubernetes would reject; kinds and versions it does not know pass."""
-    manifest, minors = Manifest(str(path), {"apiVersion": "", **body}), kubernetes_api.SUPPORTED[-1:]
+    manifest, minors = Manifest(str(path), {"apiVersion": "", **body}), kubernetes_api.supported()[-1:]
     if not kubernetes_api.knows(manifest, minors):
         return
     for finding in kubernetes_api.findings(Objects([manifest]), minors[0]):

@@ -25,10 +25,10 @@ from vllm_chart.chart import CHART
 from vllm_chart.render import go_yaml
 from vllm_chart.render.objects import Manifest, Objects
 
-#: The oldest Helm that the chart works with.
+#: The oldest Helm minor that the chart supports.
 OLDEST = (3, 17)
 
-#: Kubernetes version that renders pretend to see; Helm's own default differs from version to version.
+#: Kubernetes version that renders are made for, the newest supported one; Helm's default differs by its version.
 KUBE_VERSION = "1.37.0"
 
 #: Values: one values file, or values as a map. Later ones win.
