@@ -18,9 +18,9 @@ import yaml
 from ci import go_programs
 from ci.common import VERSIONS, product, scratch_folder
 from vllm_chart.cache import CACHE
-from vllm_chart.chart import from_yaml
 from vllm_chart.process import run
 from vllm_chart.progress import step
+from vllm_chart.render import go_yaml
 
 Schema = dict[str, Any]
 
@@ -97,7 +97,7 @@ def definitions(source: Source, controller_gen: Path) -> Iterator[tuple[str, Sch
         output = f"output:crd:dir={folder / 'crds'}"
         run([controller_gen, generator, f"paths={source.package}", output], cwd=module, env=environment)
         for path in (folder / "crds").iterdir():
-            definition = from_yaml(path.read_text(encoding="utf-8"))
+            definition = go_yaml.load(path.read_text(encoding="utf-8"))
             yield definition["spec"]["names"]["kind"], definition
 
 

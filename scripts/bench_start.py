@@ -8,7 +8,6 @@ import time
 from typing import Any
 
 import httpx
-import yaml
 
 from ci import cluster, images, load_images
 from ci.common import ROOT
@@ -19,6 +18,7 @@ from vllm_chart.command import main
 from vllm_chart.errors import UserError
 from vllm_chart.process import run
 from vllm_chart.progress import say, step
+from vllm_chart.render import go_yaml
 
 _PAIRS = 3
 _RELEASE = HelmRelease("vllm", "vllm-bench")
@@ -86,7 +86,7 @@ def _kubernetes(values: dict[str, Any]) -> float:
 def _container() -> dict[str, Any]:
     """The container of the installed pod."""
     (deployment,) = [
-        d for d in yaml.safe_load_all(_RELEASE.helm("get", "manifest", _RELEASE.name)) if d["kind"] == "Deployment"
+        d for d in go_yaml.load_all(_RELEASE.helm("get", "manifest", _RELEASE.name)) if d["kind"] == "Deployment"
     ]
     return dict(deployment["spec"]["template"]["spec"]["containers"][0])
 

@@ -19,11 +19,12 @@ from ci.common import ROOT, digest
 from ci.tools import put_on_path
 from scripts import project
 from scripts.project import Project
-from vllm_chart.chart import CHART, from_yaml
+from vllm_chart.chart import CHART
 from vllm_chart.command import main
 from vllm_chart.errors import CommandError, UserError
 from vllm_chart.process import run
 from vllm_chart.progress import say
+from vllm_chart.render import go_yaml
 
 TARGET = ROOT / "build" / "release"
 
@@ -98,7 +99,7 @@ def metadata(chart: Path, text: str, of: Project | None) -> dict[str, Any]:
         text: the changelog's section.
         of: where the project is published; None leaves links out.
     """
-    given: dict[str, Any] = from_yaml((chart / "Chart.yaml").read_text(encoding="utf-8"))
+    given: dict[str, Any] = go_yaml.load((chart / "Chart.yaml").read_text(encoding="utf-8"))
     annotations = {
         **given["annotations"],
         "artifacthub.io/changes": yaml.safe_dump(changes(text), sort_keys=False, allow_unicode=True, width=10_000),
@@ -129,7 +130,7 @@ def package(
     Raises:
         UserError: where changelog and version don't agree, or the package is not what it must be.
     """
-    version = str(from_yaml((chart / "Chart.yaml").read_text(encoding="utf-8"))["version"])
+    version = str(go_yaml.load((chart / "Chart.yaml").read_text(encoding="utf-8"))["version"])
     text = absolutize_links(section(changelog, version), of.repository if of else "", version)
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
@@ -216,7 +217,7 @@ def release() -> None:
     if registry and not registry.startswith("oci://"):
         raise UserError(f"PUSH={registry} is no OCI registry: write oci://registry/folder.")
     if registry:
-        require_clean_tree(str(from_yaml((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"]))
+        require_clean_tree(str(go_yaml.load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"]))
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     made = package(CHART, changelog, TARGET, of=of, sign=sign)
     say(f"{made.relative_to(ROOT)}: {made.stat().st_size} bytes{', signed and verified' if sign else ''}")

@@ -15,10 +15,10 @@ from ci.helm_release import HelmRelease
 from ci.offline import addon_images
 from ci.offline.addon_images import AddonImage
 from ci.prometheus import Prometheus
-from vllm_chart.chart import from_yaml
 from vllm_chart.command import main
 from vllm_chart.errors import UserError
 from vllm_chart.progress import step
+from vllm_chart.render import go_yaml
 
 MONITORING = HelmRelease("prometheus", "monitoring")
 _PATIENCE = "--timeout=180s"
@@ -67,7 +67,7 @@ def gateway_kinds(*projects: str) -> Iterator[None]:
     """
     projects = ("gateway-api", "gateway-api-inference-extension", *projects)
     kinds = {"GatewayClass", "Gateway", "HTTPRoute", "ReferenceGrant", "InferencePool"}
-    found = [d for project in projects for d in yaml.load_all(crds.manifest(project), yaml.CSafeLoader)]
+    found = [d for project in projects for d in go_yaml.load_all(crds.manifest(project))]
     items = [d for d in found if d["spec"]["group"] == "projectcontour.io" or d["spec"]["names"]["kind"] in kinds]
     for item in items:
         # the API server wants to know who has approved kinds of Kubernetes' own groups
@@ -105,7 +105,7 @@ def prometheus(releases: Sequence[HelmRelease], jobs: Sequence[dict[str, Any]] =
     own = {"job_name": "prometheus", "static_configs": [{"targets": ["localhost:9090"]}]}
     state = {"job_name": "kube-state", "honor_labels": True, "static_configs": [{"targets": [_KUBE_STATE]}]}
     # this version has no scrape_config_files yet
-    brought = [j for r in releases for j in from_yaml(_file(r, "scrape-config"))["scrape_configs"]]
+    brought = [j for r in releases for j in go_yaml.load(_file(r, "scrape-config"))["scrape_configs"]]
     every = [own, state, *jobs, *brought]
     configuration = {
         "global": {"scrape_interval": "5s", "evaluation_interval": "5s"},
@@ -145,7 +145,7 @@ def prometheus_adapter(release: HelmRelease) -> Iterator[None]:
     """prometheus-adapter beside `prometheus`, as long as the block takes, with the rules that a release brings."""
     configuration = _file(release, "adapter-config")
     served, other = "custom", "external"
-    if "externalRules" in from_yaml(configuration):
+    if "externalRules" in go_yaml.load(configuration):
         served, other = other, served
     with _configured(addon_images.PROMETHEUS_ADAPTER, {"config.yaml": configuration}):
         # the adapter serves only that for which it has rules, and a dead API spoils every listing of resources
@@ -208,7 +208,7 @@ def remove(addon: str) -> None:
     """Remove what ci/addons/NAME.yaml describes."""
     manifest = (ROOT / "ci" / "addons" / f"{addon}.yaml").read_text(encoding="utf-8").replace("@", "")
     # APIs first: a dead one makes every listing of the cluster's resources fail
-    ordered = sorted(yaml.safe_load_all(manifest), key=lambda item: item["kind"] != "APIService")
+    ordered = sorted(go_yaml.load_all(manifest), key=lambda item: item["kind"] != "APIService")
     cluster.kubectl("delete", "--ignore-not-found", "--filename=-", stdin=yaml.safe_dump_all(ordered))
 
 

@@ -11,7 +11,8 @@ from ci.common import ROOT
 from scripts.docs import snippets
 from scripts.generate.chart_readme import FLAGS, METADATA, SCHEMA, mark, table
 from vllm_chart import accelerators
-from vllm_chart.chart import DATA, from_yaml
+from vllm_chart.chart import DATA
+from vllm_chart.render import go_yaml
 
 
 def _cell(text: str) -> str:
@@ -65,7 +66,7 @@ checks:
 def metrics() -> str:
     """Every metric that vLLM exposes and every series that the chart records."""
     captured: dict[str, Any] = json.loads((DATA / f"vllm-metrics-{METADATA['appVersion']}.json").read_text("utf-8"))
-    rules: dict[str, Any] = from_yaml((DATA / "rules.yaml").read_text(encoding="utf-8"))
+    rules: dict[str, Any] = go_yaml.load((DATA / "rules.yaml").read_text(encoding="utf-8"))
     exposed = (
         (f"`{name}`", metric["type"], ", ".join(f"`{label}`" for label in metric["labels"]))
         for name, metric in captured.items()
@@ -92,7 +93,7 @@ in each of their windows beside these ([how](../observability.md#recording-and-a
 
 def alerts() -> str:
     """Every alert with its severity and its runbook."""
-    rules: dict[str, Any] = from_yaml((DATA / "rules.yaml").read_text(encoding="utf-8"))
+    rules: dict[str, Any] = go_yaml.load((DATA / "rules.yaml").read_text(encoding="utf-8"))
     rows = []
     for name, rule in rules["alerts"].items():
         runbook = f"[{name}](../runbooks.md#{name.lower()})"

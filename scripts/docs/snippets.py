@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from ci.common import ROOT
-from vllm_chart.chart import CHART, from_yaml
+from vllm_chart.chart import CHART
+from vllm_chart.render import go_yaml
 
 #: Programs that a reader runs beside helm, kubectl, make, curl and vllm-chart, and what keeps a test from running them.
 PARSED_ONLY = {
@@ -191,7 +192,7 @@ def values_before(snippet: Snippet) -> dict[str, Any]:
     shown = [other for other in every_snippet() if other.page == snippet.page and other.is_values]
     before = [other for other in shown if other.line < snippet.line]
     chosen = (before[-1:] or shown[:1]) if shown else []
-    return dict(from_yaml(chosen[0].text)) if chosen else {}
+    return dict(go_yaml.load(chosen[0].text)) if chosen else {}
 
 
 @cache

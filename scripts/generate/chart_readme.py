@@ -16,14 +16,15 @@ import yaml
 from ci.common import ROOT
 from scripts.generate.files import generated
 from vllm_chart import accelerators
-from vllm_chart.chart import CHART, DATA, from_yaml
+from vllm_chart.chart import CHART, DATA
+from vllm_chart.render import go_yaml
 from vllm_chart.render.helm import OLDEST
 
 TARGET = CHART / "README.md"
-METADATA: dict[str, Any] = from_yaml((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+METADATA: dict[str, Any] = go_yaml.load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
 VALUES = (CHART / "values.yaml").read_text(encoding="utf-8")
-SCHEMA: dict[str, Any] = from_yaml((CHART / "values.schema.yaml").read_text(encoding="utf-8"))
-FLAGS: dict[str, Any] = from_yaml((DATA / "flags.yaml").read_text(encoding="utf-8"))
+SCHEMA: dict[str, Any] = go_yaml.load((CHART / "values.schema.yaml").read_text(encoding="utf-8"))
+FLAGS: dict[str, Any] = go_yaml.load((DATA / "flags.yaml").read_text(encoding="utf-8"))
 
 #: Files in values/ that are shown whole, from the simplest on.
 EXAMPLES = ("single-gpu", "multi-gpu", "production", "autoscaling", "cpu")
@@ -141,7 +142,7 @@ def sections() -> Iterator[str]:
     """Each section of values.yaml as a heading and the table of its keys."""
     root = yaml.compose(VALUES, Loader=yaml.SafeLoader)
     assert isinstance(root, yaml.MappingNode), "values.yaml is a map"
-    keys = list(rows(root, from_yaml(VALUES), SCHEMA))
+    keys = list(rows(root, go_yaml.load(VALUES), SCHEMA))
     starts = [
         (n, found[1]) for n, line in enumerate(VALUES.splitlines()) if (found := re.match(r"# -- (.+?) -+$", line))
     ]

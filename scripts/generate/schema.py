@@ -16,8 +16,9 @@ from typing import Any
 
 from scripts.generate.files import generated
 from vllm_chart import accelerators
-from vllm_chart.chart import CHART, DATA, app_version, from_yaml
+from vllm_chart.chart import CHART, DATA, app_version
 from vllm_chart.invariants.vllm_arguments import opposites
+from vllm_chart.render import go_yaml
 
 SOURCE = CHART / "values.schema.yaml"
 DEFAULTS = CHART / "values.yaml"
@@ -324,9 +325,9 @@ def build_for_editors() -> Schema:
     """Return the schema with all descriptions."""
     dump_path = DATA / f"vllm-serve-args-{app_version()}.json"
     dump = json.loads(dump_path.read_text(encoding="utf-8"))
-    notes = from_yaml(FLAG_NOTES.read_text(encoding="utf-8"))
-    source = from_yaml(SOURCE.read_text(encoding="utf-8"))
-    defaults = from_yaml(DEFAULTS.read_text(encoding="utf-8"))
+    notes = go_yaml.load(FLAG_NOTES.read_text(encoding="utf-8"))
+    source = go_yaml.load(SOURCE.read_text(encoding="utf-8"))
+    defaults = go_yaml.load(DEFAULTS.read_text(encoding="utf-8"))
     parts = {"$flags": flags_schema(dump, notes), "$null": null_schema(defaults, source)}
     parts["$accelerators"] = {"enum": list(accelerators.known())}
     kubernetes = KubernetesTypes()

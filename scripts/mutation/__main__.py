@@ -26,10 +26,11 @@ from ci.common import ROOT
 from scripts.mutation.mutants import Mutant
 from scripts.mutation.trials import ALIVE, STILLBORN, TESTS, every_mutant, key
 from vllm_chart.cache import CACHE
-from vllm_chart.chart import CHART, from_yaml
+from vllm_chart.chart import CHART
 from vllm_chart.command import main
 from vllm_chart.errors import UserError
 from vllm_chart.progress import say
+from vllm_chart.render import go_yaml
 
 #: Mutants that no test sees, each with its reason.
 SURVIVORS = ROOT / "tests" / "coverage" / "survivors.yaml"
@@ -112,7 +113,7 @@ class Results:
 
 
 def _tell(outcome: Mapping[Mutant, str]) -> None:
-    reasons: dict[str, str] = from_yaml(SURVIVORS.read_text(encoding="utf-8")) or {}
+    reasons: dict[str, str] = go_yaml.load(SURVIVORS.read_text(encoding="utf-8")) or {}
     by_file: dict[str, list[str]] = defaultdict(list)
     for mutant, seen in outcome.items():
         if seen != STILLBORN:

@@ -26,10 +26,11 @@ from scripts.generate.files import generated
 from scripts.upgrade_vllm import capture as metrics_capture
 from scripts.upgrade_vllm import differences
 from vllm_chart.cache import CACHE
-from vllm_chart.chart import CHART, DATA, app_version, from_yaml
+from vllm_chart.chart import CHART, DATA, app_version
 from vllm_chart.command import main
 from vllm_chart.errors import CommandError, InputError
 from vllm_chart.progress import say, step
+from vllm_chart.render import go_yaml
 
 FLAGS = DATA / "flags.yaml"
 _PROGRAM = ROOT / "ci" / "build" / "dump_vllm_args.py"
@@ -137,8 +138,8 @@ def upgrade(version: str, given: differences.Dump, metrics: str) -> None:
     before = app_version()
     old = json.loads(_dump_path(before).read_text(encoding="utf-8"))
     dump, inherited, guessed = differences.adopt(given, old)
-    notes = from_yaml(FLAGS.read_text(encoding="utf-8"))
-    known = from_yaml((DATA / "metrics.yaml").read_text(encoding="utf-8"))
+    notes = go_yaml.load(FLAGS.read_text(encoding="utf-8"))
+    known = go_yaml.load((DATA / "metrics.yaml").read_text(encoding="utf-8"))
     changes = differences.compare(old, dump, notes, [*known["names"], *known["families"]], guessed, inherited=inherited)
     capture = _captured(Path(metrics)) if metrics else None
     write(_dump_path(version), dump)

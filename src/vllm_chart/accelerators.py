@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vllm_chart.chart import DATA, from_yaml
+from vllm_chart.chart import DATA
+from vllm_chart.render import go_yaml
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Accelerator:
 @functools.cache
 def known() -> dict[str, Accelerator]:
     """Every accelerator by its type."""
-    found = from_yaml((DATA / "accelerators.yaml").read_text(encoding="utf-8"))
+    found = go_yaml.load((DATA / "accelerators.yaml").read_text(encoding="utf-8"))
     return {name: Accelerator(**fields) for name, fields in found.items()}
 
 

@@ -8,9 +8,8 @@ import pytest
 
 from ci.addons import kube_state
 from ci.addons.install import discovered_by_http
-from vllm_chart.chart import from_yaml
 from vllm_chart.errors import UserError
-from vllm_chart.render import helm
+from vllm_chart.render import go_yaml, helm
 
 POD: dict[str, Any] = {
     "metadata": {
@@ -90,7 +89,7 @@ def test_a_pod_without_an_address_is_no_target() -> None:
 def test_the_charts_own_job_changes_only_who_finds_the_pods() -> None:
     values = {"metrics": {"scrapeConfig": {"enabled": True}}}
     text = helm.render(values).objects.one("ConfigMap", "test-scrape-config").at("data", "test.yaml")
-    (job,) = from_yaml(text)["scrape_configs"]
+    (job,) = go_yaml.load(text)["scrape_configs"]
     changed = discovered_by_http(job)
     assert [d["url"] for d in changed.pop("http_sd_configs")] == [
         "http://kube-state.monitoring:8080/targets?namespace=models"

@@ -14,12 +14,12 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from tests.lib.command_line import vllm_chart
-from vllm_chart.chart import CHART, app_version, from_yaml
+from vllm_chart.chart import CHART, app_version
 from vllm_chart.check import checker, report
 from vllm_chart.check.helm_errors import HelmProblem, parse_helm_errors
 from vllm_chart.invariants import kubernetes_api
 from vllm_chart.invariants.registry import INVARIANTS, Subject
-from vllm_chart.render import helm
+from vllm_chart.render import go_yaml, helm
 from vllm_chart.render.findings import Finding
 
 FILES = Path(__file__).parent
@@ -466,7 +466,7 @@ def test_missing_old_or_other_helm_is_rejected_in_one_sentence(  # noqa: PLR0917
 ) -> None:
     values.write_text("{}", encoding="utf-8")
     config, written = values.with_name("config.json"), values.with_name("written.yaml")
-    models = from_yaml((FILES / "models.yaml").read_text(encoding="utf-8"))
+    models = go_yaml.load((FILES / "models.yaml").read_text(encoding="utf-8"))
     config.write_text(json.dumps(models["Qwen/Qwen3-8B"]["config"]), encoding="utf-8")
     fake = values.with_name("helm")
     if program:

@@ -15,12 +15,12 @@ import pytest
 from ci.common import ROOT
 from ci.offline import vllm_image
 from scripts.upgrade_vllm import capture, differences, upgrade
-from vllm_chart.chart import DATA, app_version, from_yaml
+from vllm_chart.chart import DATA, app_version
 from vllm_chart.errors import CommandError, InputError
-from vllm_chart.render import helm
+from vllm_chart.render import go_yaml, helm
 
 OLD: dict[str, Any] = json.loads((DATA / f"vllm-serve-args-{app_version()}.json").read_text(encoding="utf-8"))
-NOTES: dict[str, Any] = from_yaml(upgrade.FLAGS.read_text(encoding="utf-8"))
+NOTES: dict[str, Any] = go_yaml.load(upgrade.FLAGS.read_text(encoding="utf-8"))
 NEXT: dict[str, Any] = json.loads((Path(__file__).parent / "vllm-0.33.0.json").read_text(encoding="utf-8"))
 
 pytestmark = pytest.mark.skipif(app_version() != "0.32.0", reason="the fixture is what 0.33.0 adds to 0.32.0")
@@ -158,7 +158,7 @@ def test_a_metric_that_the_chart_reads_and_the_source_lost_is_told() -> None:
 
 
 def test_every_metric_that_the_chart_knows_is_in_the_source() -> None:
-    known = from_yaml((DATA / "metrics.yaml").read_text(encoding="utf-8"))
+    known = go_yaml.load((DATA / "metrics.yaml").read_text(encoding="utf-8"))
     assert compared(OLD, (*known["names"], *known["families"])).lost_metrics == []
 
 
@@ -182,8 +182,8 @@ def test_a_flag_that_is_back_is_no_longer_called_removed() -> None:
     changes = compared(new)
     assert changes.returned == ["swap-space"]
     text = upgrade.renewed(upgrade.FLAGS.read_text(encoding="utf-8"), new, changes)
-    assert "swap-space" not in from_yaml(text)["removed"]
-    assert len(from_yaml(text)["removed"]) == len(NOTES["removed"]) - 1
+    assert "swap-space" not in go_yaml.load(text)["removed"]
+    assert len(go_yaml.load(text)["removed"]) == len(NOTES["removed"]) - 1
 
 
 def test_lists_that_follow_from_the_parser_are_renewed_and_nothing_else() -> None:
@@ -191,7 +191,7 @@ def test_lists_that_follow_from_the_parser_are_renewed_and_nothing_else() -> Non
     assert upgrade.renewed(text, OLD, compared(OLD)) == text
     switch = entry("--new-switch", action="_StoreTrueAction", nargs=0, type=None)
     new = {**OLD, "args": [*OLD["args"], switch, entry("--again", action="_AppendAction")]}
-    found = from_yaml(upgrade.renewed(text, new, compared(new)))
+    found = go_yaml.load(upgrade.renewed(text, new, compared(new)))
     assert found["switches"] == [*NOTES["switches"], "new-switch"]
     assert found["repeated"] == [*NOTES["repeated"], "again"]
 

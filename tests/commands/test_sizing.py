@@ -14,7 +14,7 @@ import pytest
 
 from tests.lib.command_line import vllm_chart
 from vllm_chart import accelerators
-from vllm_chart.chart import DATA, app_version, from_yaml
+from vllm_chart.chart import DATA, app_version
 from vllm_chart.check import checker
 from vllm_chart.errors import InputError
 from vllm_chart.render import go_yaml, helm
@@ -22,7 +22,7 @@ from vllm_chart.sizing import model_memory, new_values
 from vllm_chart.sizing.model_memory import GIB, Attention
 from vllm_chart.sizing.new_values import SizingRequest
 
-MODELS: dict[str, dict[str, Any]] = from_yaml((Path(__file__).parent / "models.yaml").read_text(encoding="utf-8"))
+MODELS: dict[str, dict[str, Any]] = go_yaml.load((Path(__file__).parent / "models.yaml").read_text(encoding="utf-8"))
 GPUS = {name: gpu for item in accelerators.known().values() for name, gpu in item.gpus.items()}
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
 DEEPSEEK = "deepseek-ai/DeepSeek-V3"

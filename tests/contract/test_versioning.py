@@ -9,9 +9,10 @@ from typing import Any
 from ci.common import ROOT
 from scripts.last_release import LastRelease
 from tests.lib import compatibility
-from vllm_chart.chart import CHART, from_yaml
+from vllm_chart.chart import CHART
+from vllm_chart.render import go_yaml
 
-METADATA: dict[str, Any] = from_yaml((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+METADATA: dict[str, Any] = go_yaml.load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
 
 
 def test_what_breaks_values_files_has_a_version_that_may(last_release: LastRelease) -> None:
@@ -20,8 +21,8 @@ def test_what_breaks_values_files_has_a_version_that_may(last_release: LastRelea
     found = compatibility.breaches(
         json.loads(old["values.schema.json"]),
         json.loads(new["values.schema.json"]),
-        from_yaml(old["values.yaml"]),
-        from_yaml(new["values.yaml"]),
+        go_yaml.load(old["values.yaml"]),
+        go_yaml.load(new["values.yaml"]),
     )
     allowed = compatibility.next_version(last_release.version, breaking=True)
     listed = "\n".join(map(str, found))

@@ -15,7 +15,7 @@ from ci.common import ROOT
 from scripts import project, release
 from scripts.generate import project_files
 from scripts.project import Maintainer, Project
-from vllm_chart.chart import CHART, from_yaml
+from vllm_chart.chart import CHART
 from vllm_chart.errors import UserError
 from vllm_chart.invariants import custom_resources
 from vllm_chart.render import go_yaml
@@ -68,7 +68,7 @@ def test_renovate_names_no_version_that_is_not_there() -> None:
 
 def test_forms_of_issues_have_what_the_host_wants() -> None:
     for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yaml"):
-        form = from_yaml(path.read_text(encoding="utf-8"))
+        form = go_yaml.load(path.read_text(encoding="utf-8"))
         assert {"name", "description", "body"} <= set(form)
         for part in form["body"]:
             assert part["type"] in ("markdown", "textarea", "input", "dropdown", "checkboxes")
@@ -77,7 +77,7 @@ def test_forms_of_issues_have_what_the_host_wants() -> None:
 
 def test_the_release_workflow_calls_what_is_there() -> None:
     text = (ROOT / ".github" / "workflows" / "release.yaml").read_text(encoding="utf-8")
-    workflow = from_yaml(text)
+    workflow = go_yaml.load(text)
     targets = set(re.findall(r"^([a-z0-9-]+):.*## ", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     called = set(re.findall(r"\bmake ([a-z0-9-]+)", text))
     assert {"release", "docs", "test-all"} <= called <= targets

@@ -65,6 +65,18 @@ def test_no_module_changes_sys_path() -> None:
     assert [f"{path}:{line}" for path, module in modules().items() for line in path_changes(module)] == []
 
 
+def test_yaml_is_read_by_one_loader() -> None:
+    readers = {"yaml.load", "yaml.load_all", "yaml.safe_load", "yaml.safe_load_all"}
+    found = {
+        path
+        for path, module in modules().items()
+        if not path.startswith("tests/")
+        for node in ast.walk(module)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in readers
+    }
+    assert found == {"src/vllm_chart/render/go_yaml.py"}
+
+
 @pytest.mark.parametrize(
     "text", ["sys.path.insert(0, 'a')", "sys.path.append('a')", "sys.path += ['a']", "sys.path[:0] = ['a']"]
 )

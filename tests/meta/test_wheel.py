@@ -18,7 +18,8 @@ import pytest
 
 from ci.common import ROOT
 from tests.lib.command_line import without_progress
-from vllm_chart.chart import CHART, app_version, from_yaml
+from vllm_chart.chart import CHART, app_version
+from vllm_chart.render import go_yaml
 
 UV = str(Path(sys.executable).with_name("uv"))
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"
@@ -38,8 +39,8 @@ extraVolumes: {host: {hostPath: {path: /}}}
 extraObjects: {note: {apiVersion: v1, kind: ConfigMap, metadata: {name: note}, datta: {}}}
 """
 
-HOOK: dict[str, Any] = from_yaml((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))[0]
-ACTION: dict[str, Any] = from_yaml((ROOT / "action.yml").read_text(encoding="utf-8"))
+HOOK: dict[str, Any] = go_yaml.load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))[0]
+ACTION: dict[str, Any] = go_yaml.load((ROOT / "action.yml").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def elsewhere(tmp_path: Path) -> Path:
     (tmp_path / "good.yaml").write_text(GOOD, encoding="utf-8")
     (tmp_path / "bad.yaml").write_text(BAD, encoding="utf-8")
     shutil.copy(ROOT / "tests" / "commands" / "manifests" / "single-gpu.yaml", tmp_path / "deployment.yaml")
-    models = from_yaml((ROOT / "tests" / "commands" / "models.yaml").read_text(encoding="utf-8"))
+    models = go_yaml.load((ROOT / "tests" / "commands" / "models.yaml").read_text(encoding="utf-8"))
     (tmp_path / "config.json").write_text(json.dumps(models[MODEL]["config"]), encoding="utf-8")
     (tmp_path / "kubeconfig").write_text(
         "{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}],"
