@@ -325,7 +325,7 @@ class Trials:
             subject = Subject(item.values(), (item.path,))
             try:
                 if subject.render().text != self._texts[item] and any(
-                    check.findings(subject) for check in INVARIANTS.values()
+                    invariant.findings(subject) for invariant in INVARIANTS.values()
                 ):
                     return INVARIANT
             except helm.HelmError as error:

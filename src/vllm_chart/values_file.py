@@ -101,7 +101,7 @@ def problems(values: Values) -> tuple[Objects | None, list[str]]:
         objects = subject.objects()
     except helm.HelmError as error:
         return None, helm_messages(error)
-    found = [str(finding) for check in INVARIANTS.values() for finding in check.findings(subject)]
+    found = [str(finding) for invariant in INVARIANTS.values() for finding in invariant.findings(subject)]
     return objects, list(dict.fromkeys(found))
 
 

@@ -134,7 +134,7 @@ def queries(subject: Subject) -> list[Finding]:
     return promql.findings(subject.objects(), subject.vllm)
 
 
-def names_lead_somewhere(subject: Subject) -> list[Finding]:
+def dangling_references(subject: Subject) -> list[Finding]:
     """Names of objects, ports and volumes that are not there, and selectors that pick none or several."""
     return references.findings(subject.objects(), references.declared_external(subject.values))
 
@@ -191,7 +191,7 @@ def start_and_stop(subject: Subject) -> list[Finding]:
     return found
 
 
-def the_same_again(subject: Subject) -> list[Finding]:
+def unstable_renders(subject: Subject) -> list[Finding]:
     """What differs between an install and an upgrade, or between two renders, as what is drawn by lot."""
     once, again = subject.objects(), subject.objects("--is-upgrade")
     missing = {(item.kind, item.name) for item in once} ^ {(item.kind, item.name) for item in again}
@@ -252,7 +252,7 @@ INVARIANTS: dict[str, Invariant] = {
     "queries": Invariant("every query reads what is there", queries, lambda _: "write a name that /metrics lists"),
     "references": Invariant(
         "every name leads somewhere",
-        names_lead_somewhere,
+        dangling_references,
         lambda _: "write a name that is there, or add what it names",
     ),
     "repetitions": Invariant("nothing is given twice", repetitions, lambda _: "leave one of them out"),
@@ -274,7 +274,7 @@ INVARIANTS: dict[str, Invariant] = {
     ),
     "again": Invariant(
         "an upgrade renders like an install",
-        the_same_again,
+        unstable_renders,
         lambda _: "leave out what is drawn by lot or read from the clock",
     ),
 }

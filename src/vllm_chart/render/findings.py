@@ -1,4 +1,4 @@
-"""What a check has to say: one sentence for each thing that is wrong, and where it stands."""
+"""What an invariant reports: one sentence for each thing that is wrong, and where it stands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every invariant of the library is shown to fail on something broken, so that its silence means something."""
+"""Every function that finds breaches of an invariant reports a broken object, so that its silence means something."""
 
 from __future__ import annotations
 
