@@ -50,7 +50,7 @@ def staying() -> Iterator[Outcome]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(helm, "binary", lambda: str(program))  # whose renders are kept apart
             patch.setattr(helm, "_render", helm._render.__wrapped__)
-            patch.setattr(helm, "run", renderer.run)
+            patch.setattr(helm, "call", renderer.call)
             return outcome(values)
 
     yield by_renderer
