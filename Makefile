@@ -167,9 +167,9 @@ rendered: $(READY) ## Write the manifests of every file in values/ to tests/snap
 compare-renders: $(READY) ## what each values file renders with the chart of another commit and with this one (BASE=main)
 	@$(PYTHON) -m scripts.compare_renders "$(BASE)" $(COMPARE_FLAGS)
 
-.PHONY: vllm-args
-vllm-args: $(READY) ## Take the chart to another vLLM and report what is left to do: VERSION=0.33.0 [DUMP=path METRICS=path]
-	@$(PYTHON) -m scripts.upgrade_vllm.upgrade
+.PHONY: upgrade-vllm
+upgrade-vllm: $(READY) ## Move the chart to another vLLM, or renew its flags: [VERSION=0.33.0 DUMP=path METRICS=path]
+	@$(PYTHON) -m scripts.upgrade_vllm
 
 .PHONY: crds
 crds: $(READY) ## Write the schemas of custom resources for the tests (requires Go)

@@ -6,14 +6,14 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from ci.common import ROOT, VERSIONS, product, scratch_folder
+from ci.common import VERSIONS, product, scratch_folder
 from ci.offline import archive, even_heads, vllm_image
 from vllm_chart.cache import CACHE
 from vllm_chart.errors import UserError
 from vllm_chart.progress import step
 
 _MODEL = VERSIONS["model"]
-_CHECKSUMS = ROOT / "ci" / "build" / "model.sha256"
+_CHECKSUMS = Path(__file__).with_name("model.sha256")
 # what the conversion needs beside the image's own packages
 _CONVERTER = ("gguf==0.19.0", "accelerate==1.15.0")
 

@@ -36,7 +36,7 @@ def flags() -> str:
     return f"""# vLLM's flags
 
 `engine.args` takes each flag of vLLM {METADATA["appVersion"]} by its own name. Where a key of the chart replaces a flag,
-that is what stands behind it. Taken from vLLM's own parser by `make vllm-args`.
+that is what stands behind it. Taken from vLLM's own parser by `make upgrade-vllm`.
 
 {table(("flag", "takes", "meaning, or what to write instead"), sorted(rows))}
 

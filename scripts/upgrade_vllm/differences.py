@@ -66,7 +66,7 @@ def flags(dump: Dump) -> dict[str, Entry]:
 
 
 def adopt(dump: Dump, old: Dump) -> tuple[dict[str, Any], int, list[str]]:
-    """Return a dump as `make vllm-args` writes it, how many types are the old one's, and flags whose type is guessed.
+    """Return a dump as `make upgrade-vllm` writes it, how many types are the old one's, and flags of guessed type.
 
     A dump made by other means may have lost the types that vLLM wraps, and list spellings that help hides apart.
     """
@@ -165,11 +165,11 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
-def report(changes: Changes) -> Iterator[str]:
-    """The lines of the report, as Markdown."""
+def report(changes: Changes, more: Iterable[str] = ()) -> Iterator[str]:
+    """The lines of the report, as Markdown; `more` is to be done by hand, too."""
     yield f"# vLLM {changes.before} to {changes.after}"
     yield "\n## To do by hand"
-    todo = list(_todo(changes))
+    todo = [*_todo(changes), *more]
     yield from (f"- {line}" for line in todo or ["nothing"])
     yield f"\n## Flags: {len(changes.added)} added, {len(changes.removed)} removed, {len(changes.changed)} changed"
     yield from (f"- added `{name}`" for name in changes.added)
@@ -193,6 +193,11 @@ def report(changes: Changes) -> Iterator[str]:
 def _todo(changes: Changes) -> Iterator[str]:
     for name in changes.unwritten:
         yield f"`{name}` is gone: write in charts/vllm/files/data/flags.yaml, under `removed`, what replaces it"
+    for name in changes.returned:
+        yield (
+            f"`{name}` is a flag again, and is no longer in flags.yaml under `removed`: "
+            "update what `migrate` makes of it in tests/commands/manifests"
+        )
     for name in changes.lost_owned:
         yield f"the chart sets `{name}`, which is gone: change templates/_args.tpl, and `owned` in flags.yaml"
     for name in changes.lost_metrics:

@@ -2,7 +2,7 @@
 
 It runs where vLLM is installed.
 
-Usage: dump_vllm_args.py OUTPUT
+Usage: dump_args.py OUTPUT
 """
 
 import argparse
@@ -80,7 +80,7 @@ for module in ("vllm.entrypoints.common.cli_args", "vllm.entrypoints.launchers.c
 parser = make_arg_parser(FlexibleArgumentParser())
 head = {
     "vllm": vllm.__version__.partition("+")[0],
-    "source": "the parser of `vllm serve`, by `make vllm-args`",
+    "source": "the parser of `vllm serve`, by `make upgrade-vllm`",
     "allow_abbrev": parser.allow_abbrev,
     "metrics": metrics(),
 }

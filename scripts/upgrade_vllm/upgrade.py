@@ -1,45 +1,49 @@
-"""`make vllm-args`: writes down what the parser of the chart's vLLM says of its flags.
+"""`make upgrade-vllm`: moves the chart to another version of vLLM, and reports what is left to do by hand.
 
-The dump is what values.schema.json is generated from and what the tests hold arguments against. It is taken from a vLLM
-for CPUs, whose parser is that of every other build.
+`make upgrade-vllm VERSION=0.33.0` renews the dump of the parser's flags, appVersion, the lists of flags.yaml that
+follow from the parser, and every generated file. Its source is vLLM's wheel, or DUMP=path, a dump that was made before;
+METRICS=path is what /metrics of a running server of that version answers. Without VERSION it renews the dump of the
+version that the chart deploys.
 
-`make vllm-args VERSION=0.33.0` takes the chart to another vLLM: it renews the dump, appVersion, the lists of
-flags.yaml that follow from the parser, the schema, the chart's README and the rendered manifests, and reports what
-changed and what is left to do. The source is vLLM's wheel, or DUMP=path, a dump that was made before; METRICS=path is
-what /metrics of a running server of that version answers.
+values.schema.json is generated from the dump, and tests hold arguments against it. It comes from a vLLM for CPUs, whose
+parser is that of every other build.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import re
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ci.common import ROOT, require_disk, scratch_folder
 from ci.offline import vllm_image
-from scripts.generate import schema, snapshots
-from scripts.generate.files import generated
 from scripts.upgrade_vllm import capture as metrics_capture
 from scripts.upgrade_vllm import differences
 from vllm_chart.cache import CACHE
 from vllm_chart.chart import CHART, DATA, app_version
-from vllm_chart.command import main
 from vllm_chart.errors import CommandError, InputError
+from vllm_chart.process import run as run_program
 from vllm_chart.progress import say, step
 from vllm_chart.render import go_yaml
 
 FLAGS = DATA / "flags.yaml"
-_PROGRAM = ROOT / "ci" / "build" / "dump_vllm_args.py"
-#: Files that may name vLLM's version in words of their own.
-_SPEAKING = ("README.md", "docs/*.md", "docs/*/*.md", "values/*.yaml", "ci/versions.toml", "ci/offline/vllm/*.txt")
+_PROGRAM = Path(__file__).with_name("dump_args.py")
+#: Generators, in an order in which each finds what it reads.
+_GENERATORS = ("schema", "chart_readme", "dashboard", "accelerators", "snapshots")
+#: Beginnings of paths of files that are generated, taken from vLLM, or history.
+_NOT_BY_HAND = (
+    *("charts/vllm/README.md", "charts/vllm/values.schema.json", "charts/vllm/editor.schema.json"),
+    *("charts/vllm/files/data/vllm-", "tests/snapshots/", "CHANGELOG.md"),
+)
 
 
 def run() -> None:
-    """Write the dump of the chart's vLLM, or take the chart to another."""
+    """Renew the dump of the chart's vLLM, or move the chart to another version."""
     version = os.environ.get("VERSION", "").strip()
     dump, metrics = os.environ.get("DUMP", "").strip(), os.environ.get("METRICS", "").strip()
     if version and not re.fullmatch(r"\d+\.\d+\.\d+", version):
@@ -49,7 +53,8 @@ def run() -> None:
         return
     target = _dump_path(app_version())
     write(target, _taken(app_version()))
-    say(f"wrote {target.relative_to(ROOT)}; `make schema` brings it into the chart")
+    say(f"wrote {target.relative_to(ROOT)}")
+    regenerate()
 
 
 def _dump_path(version: str) -> Path:
@@ -69,7 +74,7 @@ def _taken(version: str, site: Path | None = None) -> dict[str, Any]:
     root = vllm_image.build_root()
     with (
         step(f"Read the flags of vLLM {version}", hint="about 20 s"),
-        scratch_folder(CACHE / "vllm-args") as folder,
+        scratch_folder(CACHE / "vllm-flags") as folder,
     ):
         shutil.copy(_PROGRAM, folder)
         path = []
@@ -128,7 +133,7 @@ def _captured(path: Path) -> dict[str, dict[str, object]]:
 
 
 def upgrade(version: str, given: differences.Dump, metrics: str) -> None:
-    """Take the chart to a version, and report.
+    """Move the chart to a version, and report.
 
     Args:
         version: such as 0.33.0.
@@ -154,8 +159,8 @@ def upgrade(version: str, given: differences.Dump, metrics: str) -> None:
         last.unlink()
     else:
         last.replace(DATA / f"vllm-metrics-{version}.json")
-    _generate()
-    lines = [*differences.report(changes), "\n## Looked at by nobody yet", *_unseen(before, version, bool(metrics))]
+    regenerate()
+    lines = list(differences.report(changes, _left(before, version, bool(metrics))))
     target = CACHE / "reports" / f"vllm-{before}-to-{version}.md"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -163,36 +168,42 @@ def upgrade(version: str, given: differences.Dump, metrics: str) -> None:
     say(f"\nThe chart deploys vLLM {version} now; the report is in {target}. Next: `make test`.")
 
 
-def _generate() -> None:
-    """Write what follows from the dump and appVersion."""
-    generated(schema.TARGET, schema.build, "make schema")
-    # only now, as it reads the schema when it is imported
-    readme = importlib.import_module("scripts.generate.chart_readme")
-    generated(readme.TARGET, readme.build, "make chart-readme")
-    snapshots.run()
+def regenerate() -> None:
+    """Write every generated file, each in a process of its own: generators read the chart when they are imported."""
+    for name in _GENERATORS:
+        print(run_program([sys.executable, "-m", f"scripts.generate.{name}"], cwd=ROOT), end="")
 
 
-def _unseen(before: str, version: str, captured: bool) -> list[str]:
+def _left(before: str, version: str, captured: bool) -> Iterator[str]:
     """The lines of the report on what only a person or a running server can tell."""
-    lines = []
     if not captured:
-        lines.append(
-            f"- the metrics' labels and buckets are those of {before}: METRICS=path, or "
+        yield (
+            f"the metrics' labels and buckets are those of {before}: METRICS=path, or "
             "`python -m scripts.upgrade_vllm.capture` with /metrics of a running server, renews them"
         )
-    for pattern in _SPEAKING:
-        for path in sorted(ROOT.glob(pattern)):
-            numbers = [
-                str(number)
-                for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
-                if re.search(rf"(?<![\d.]){re.escape(before)}(?!\.?\d)", line) and "--hash" not in line
-            ]
-            if numbers:
-                name = path.relative_to(ROOT)
-                lines.append(
-                    f"- {name}:{','.join(numbers)} names {before}: change it once {version} was seen to do the same"
-                )
-    return lines
+    for name, numbers in _naming(before):
+        yield f"{name}:{','.join(map(str, numbers))} names {before}: change it once {version} was seen to do the same"
+
+
+def _naming(version: str) -> Iterator[tuple[str, list[int]]]:
+    """Every file that is kept by hand and names a version of vLLM, with the numbers of the lines that do.
+
+    Files are those of git, tracked or not ignored. A line that pins another package to the same version does not count.
+    """
+    minor = version.rpartition(".")[0]
+    names = re.compile(rf"(?<![\d.]){re.escape(version)}(?!\.?\d)|vLLM v?{re.escape(minor)}(?!\.?\d)", re.IGNORECASE)
+    other = re.compile(r"\s*(?!vllm)[\w.-]+ ?==", re.IGNORECASE)
+    listed = run_program(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT)
+    for name in sorted(listed.split("\0")):
+        if not name or name.startswith(_NOT_BY_HAND) or not (ROOT / name).is_file():
+            continue
+        try:
+            lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:  # a picture
+            continue
+        numbers = [number for number, line in enumerate(lines, start=1) if names.search(line) and not other.match(line)]
+        if numbers:
+            yield name, numbers
 
 
 def renewed(text: str, dump: differences.Dump, changes: differences.Changes) -> str:
@@ -212,7 +223,3 @@ def renewed(text: str, dump: differences.Dump, changes: differences.Changes) -> 
     for name in changes.returned:
         tail = re.sub(rf"^  {re.escape(name)}: .*\n", "", tail, count=1, flags=re.MULTILINE)
     return head + removed + tail
-
-
-if __name__ == "__main__":
-    main(run)

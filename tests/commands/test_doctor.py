@@ -17,7 +17,7 @@ from vllm_chart.doctor.snapshot import Object, Snapshot
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LABELS = {"app.kubernetes.io/name": "vllm", "app.kubernetes.io/instance": "llama"}
-IMAGE = "docker.io/vllm/vllm-openai:v0.32.0"
+IMAGE = "docker.io/vllm/vllm-openai:v1.2.3"
 
 
 def ago(seconds: float) -> str:

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from tests.contract.conftest import Refuse
-from vllm_chart.chart import CHART
+from vllm_chart.chart import CHART, app_version
 from vllm_chart.render import helm
+
+MINOR = app_version().rpartition(".")[0]
 
 KEDA = {"enabled": True, "serverAddress": "http://prometheus:9090"}
 
@@ -76,7 +78,7 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
         ({"image": {"tag": "latest"}}, ("docker.io/vllm/vllm-openai:latest", "leave image.tag out")),
         ({"podSpec": {"containers": [{"name": "vllm", "image": "mine:latest"}]}}, ("image is mine:latest",)),
         ({"podSpec": {"containers": [{"name": "vllm", "image": "r.example:5000/mine"}]}}, ("r.example:5000/mine",)),
-        ({"image": {"tag": "0.32.0"}}, ("image.tag is 0.32.0", "set image.tag to v0.32.0")),
+        ({"image": {"tag": "1.2.3"}}, ("image.tag is 1.2.3", "set image.tag to v1.2.3")),
     ],
     "imageVolume": [
         ({"model": {"uri": "oci://r.example/m:1"}}, ("1.34.2", "ImageVolume", "1.35", "model.copyFrom")),
@@ -438,7 +440,7 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
             {
                 "engine": {
                     "args": {
-                        "foo": "(no such flag in vLLM 0.32; check the spelling, or pass it in engine.extraArgs)",
+                        "foo": f"(no such flag in vLLM {MINOR}; check the spelling, or pass it in engine.extraArgs)",
                     }
                 }
             },

@@ -16,7 +16,7 @@ from tests.contract.conftest import Complaints, Refuse, Steps
 MISTAKES: list[list[tuple[dict[str, Any], str]]] = [
     # the shape of one part
     [
-        ({"image": "vllm/vllm-openai:v0.32.0"}, "(write registry, repository and tag)"),
+        ({"image": "vllm/vllm-openai:v1.2.3"}, "(write registry, repository and tag)"),
         ({"model": "Qwen/Qwen3-0.6B"}, "(write uri, as hf://organisation/name)"),
         ({"accelerator": "nvidia"}, "(write type, as nvidia or cpu)"),
         ({"engine": {"args": ["--max-model-len", "4096"]}}, "(write a map of flags"),

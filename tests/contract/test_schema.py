@@ -98,6 +98,8 @@ def test_the_packaged_chart_holds_the_schema_and_the_readme_and_is_small(tmp_pat
         names = {Path(name).relative_to(CHART.name).as_posix() for name in archive.getnames()}
     assert {"values.schema.json", "README.md"} < names
     assert not names & {"values.schema.yaml", "editor.schema.json"}
+    assert {"files/data/accelerators.yaml", "files/data/flags.yaml"} < names
+    assert not [name for name in names if name.startswith("files/data/vllm-")]
     assert package.stat().st_size < 150_000
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from vllm_chart.chart import app_version
 from vllm_chart.invariants import kubernetes_api, names, pod_security, promql, references, vllm_arguments
 from vllm_chart.render import helm
 from vllm_chart.render.findings import Finding, report
@@ -166,21 +167,21 @@ def test_a_kind_that_kubernetes_does_not_have_is_an_error() -> None:
         (["m", "--enforce-eager=true"], "is a switch"),
         (["m", "--enforce-eager", "true"], "true belongs to no flag"),
         (["m", "--block-size=sixteen"], "--block-size"),
-        (["m", "--kv-cache-dtype=fp3"], "does not take 'fp3'"),
+        (["m", "--dtype=fp3"], "does not take 'fp3'"),
         (["m", "--compilation-config={a}"], "takes JSON"),
         (["m", "--speculative-config={a}"], "takes JSON"),
         (["m", "--cudagraph-capture-sizes", "1", "x"], "takes a number, not 'x'"),
     ],
 )
 def test_an_argument_that_vllm_refuses_is_seen(arguments: list[str], words: str) -> None:
-    (problem,) = vllm_arguments.parser("0.32.0").problems(arguments)
+    (problem,) = vllm_arguments.parser(app_version()).problems(arguments)
     assert words in problem
 
 
 def test_arguments_that_vllm_takes_pass() -> None:
     arguments = ["m", "--served-model-name", "a", "b", "--port=1", "--max-model-len", "32k", "-tp", "2"]
     arguments += ["--no-enable-prefix-caching", "--middleware=a", "--middleware=b", "--compilation-config={}"]
-    assert not vllm_arguments.parser("0.32.0").problems(arguments)
+    assert not vllm_arguments.parser(app_version()).problems(arguments)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +264,7 @@ def test_a_group_without_faults_is_clean() -> None:
     assert not references.findings(objects, set())
     assert not references.repetitions(objects)
     assert not pod_security.findings(objects)
-    assert not vllm_arguments.findings(objects, "0.32.0")
+    assert not vllm_arguments.findings(objects, app_version())
     assert not names.findings(objects)
 
 
@@ -290,10 +291,10 @@ def test_faults_of_a_worker_are_seen() -> None:
     twice = append(*WORKER, "env", item={"name": "HOME", "value": "/"})
     assert "HOME is there 2 times" in str(references.repetitions(broken_group("LeaderWorkerSet", "test", twice))[0])
     wrong = append(*WORKER, "args", item="--node-ranks=1")
-    (finding,) = vllm_arguments.findings(broken_group("LeaderWorkerSet", "test", wrong), "0.32.0")
+    (finding,) = vllm_arguments.findings(broken_group("LeaderWorkerSet", "test", wrong), app_version())
     assert "no flag --node-ranks" in str(finding)
     unknown = append(*WORKER, "args", item="--block-size=$(NOWHERE)")
-    (finding,) = vllm_arguments.findings(broken_group("LeaderWorkerSet", "test", unknown), "0.32.0")
+    (finding,) = vllm_arguments.findings(broken_group("LeaderWorkerSet", "test", unknown), app_version())
     assert "takes a number, not '$(NOWHERE)'" in str(finding)
     long = merge("metadata", name="a" * 49)
     assert "of 48 characters" in str(names.findings(broken_group("LeaderWorkerSet", "test", long))[0])
@@ -375,7 +376,7 @@ def test_a_report_names_object_template_path_and_command() -> None:
 
 # -- queries
 
-KNOWN = promql.known_metrics("0.32.0")
+KNOWN = promql.known_metrics(app_version())
 PARTIAL = 'sum(rate(http_requests_total{status="5xx"}[5m])) / on () sum(rate(http_requests_total[5m]))'
 
 
@@ -422,14 +423,14 @@ def test_a_query_of_what_is_there_passes() -> None:
 )
 def test_an_invented_metric_is_seen_wherever_queries_stand(values: dict[str, Any], where: str) -> None:
     text = helm.render(values).text.replace("vllm:num_requests_waiting", "vllm:queue_size")
-    found = promql.findings(Objects.parse(text), "0.32.0")
+    found = promql.findings(Objects.parse(text), app_version())
     assert found
     assert all(where in str(item) and "nobody exposes vllm:queue_size" in str(item) for item in found)
 
 
 def test_a_trigger_may_read_what_others_expose() -> None:
     keda = {"enabled": True, "serverAddress": "http://p:9090", "query": "sum(gateway_queue)"}
-    assert not promql.findings(helm.render({"autoscaling": {"keda": keda}}).objects, "0.32.0")
+    assert not promql.findings(helm.render({"autoscaling": {"keda": keda}}).objects, app_version())
 
 
 def test_metrics_are_read_from_a_page_of_metrics() -> None:

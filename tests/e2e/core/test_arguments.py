@@ -70,6 +70,6 @@ def test_vllms_own_parser_takes_the_arguments_of_every_value_set(release: HelmRe
 
 
 def test_the_flags_that_were_written_down_are_those_of_the_image(release: HelmRelease) -> None:
-    _run(release, (ROOT / "ci" / "build" / "dump_vllm_args.py").read_text())
+    _run(release, (ROOT / "scripts" / "upgrade_vllm" / "dump_args.py").read_text())
     (pod,) = [pod["metadata"]["name"] for pod in release.pods()]
     assert release.kubectl("exec", pod, "--", "cat", "/tmp/output") == DUMP.read_text()  # noqa: S108

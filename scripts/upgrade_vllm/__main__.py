@@ -1,0 +1,8 @@
+"""Runs `make upgrade-vllm`."""
+
+from __future__ import annotations
+
+from scripts.upgrade_vllm import upgrade
+from vllm_chart.command import main
+
+main(upgrade.run)
