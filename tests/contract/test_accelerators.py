@@ -38,14 +38,14 @@ BY_HAND = [
     *(ROOT / "src" / "vllm_chart").rglob("*.py"),
 ]
 
-NEURON = {
-    "resource": "aws.amazon.com/neuron",
-    "repository": "vllm/vllm-neuron",
+ABACUS = {
+    "resource": "example.com/abacus",
+    "repository": "vllm/vllm-abacus",
     "quantization": ["fp8"],
     "tested": "rendered",
-    "image": "neuron",
-    "label": "node.kubernetes.io/instance-type",
-    "gpus": {"Trainium2": {"memory": 98304, "sold": 96, "label": "trn2.48xlarge", "source": "made up"}},
+    "image": "abacus",
+    "label": "example.com/product",
+    "gpus": {"Abacus-96GB": {"memory": 98304, "sold": 96, "label": "Abacus", "source": "made up"}},
 }
 
 #: What generators and tools say of a chart, in a process whose chart it is.
@@ -61,9 +61,9 @@ print(json.dumps({
     "readme": chart_readme.build(),
     "page": page.build(),
     "gpus": reference.gpus(),
-    "of_resource": accelerators.of_resource("aws.amazon.com/neuroncore"),
-    "of_image": accelerators.of_image("registry.example/vllm-neuron:v1"),
-    "size": new_values.gpu("trainium2").type,
+    "of_resource": accelerators.of_resource("example.com/abacus-half"),
+    "of_image": accelerators.of_image("registry.example/vllm-abacus:v1"),
+    "size": new_values.gpu("abacus-96").type,
 }))
 """
 
@@ -114,7 +114,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     """A copy of the chart with one more type and its generated schema, and what generators and tools say of it."""
     chart = Path(shutil.copytree(CHART, tmp_path_factory.mktemp("extended") / "vllm"))
     with (chart / "files" / "data" / "accelerators.yaml").open("a", encoding="utf-8") as file:
-        file.write(yaml.safe_dump({"neuron": NEURON}))
+        file.write(yaml.safe_dump({"abacus": ABACUS}))
     environment = os.environ | {"VLLM_CHART": str(chart), "PYTHONPATH": str(ROOT / "src")}
     command = [sys.executable, "-c", ASK]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -126,22 +126,22 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
 
 def test_a_new_type_needs_an_entry_and_no_code(extended: tuple[Path, dict[str, str]]) -> None:
     chart, said = extended
-    container = server("neuron", chart)
-    assert container["image"] == f"docker.io/vllm/vllm-neuron:v{app_version()}"
-    assert container["resources"]["limits"] == {"aws.amazon.com/neuron": 1}
-    assert "untested    accelerator.type neuron" in helm.notes({"accelerator": {"type": "neuron"}}, chart=chart)
-    assert "`neuron`" in said["readme"]
-    assert "| `neuron` | `aws.amazon.com/neuron` | `vllm/vllm-neuron` | `fp8` | **untested** |" in said["page"]
-    assert "`node.kubernetes.io/instance-type: trn2.48xlarge`" in said["gpus"]
-    assert (said["of_resource"], said["of_image"], said["size"]) == ("neuron", "neuron", "neuron")
+    container = server("abacus", chart)
+    assert container["image"] == f"docker.io/vllm/vllm-abacus:v{app_version()}"
+    assert container["resources"]["limits"] == {"example.com/abacus": 1}
+    assert "untested    accelerator.type abacus" in helm.notes({"accelerator": {"type": "abacus"}}, chart=chart)
+    assert "`abacus`" in said["readme"]
+    assert "| `abacus` | `example.com/abacus` | `vllm/vllm-abacus` | `fp8` | **untested** |" in said["page"]
+    assert "`example.com/product: Abacus`" in said["gpus"]
+    assert (said["of_resource"], said["of_image"], said["size"]) == ("abacus", "abacus", "abacus")
 
 
 def test_a_new_type_rejects_quantization_methods_that_it_lacks(extended: tuple[Path, dict[str, str]]) -> None:
-    values = {"accelerator": {"type": "neuron"}, "engine": {"args": {"quantization": "awq"}}}
-    with pytest.raises(helm.HelmError, match=r"does not have for accelerator\.type neuron: choose .* fp8"):
+    values = {"accelerator": {"type": "abacus"}, "engine": {"args": {"quantization": "awq"}}}
+    with pytest.raises(helm.HelmError, match=r"does not have for accelerator\.type abacus: choose .* fp8"):
         helm.render(values, chart=extended[0])
 
 
 def test_a_type_that_the_file_lacks_is_rejected_with_those_that_it_has() -> None:
     with pytest.raises(helm.HelmError, match=r"\W+".join(accelerators.known())):
-        server("neuron")
+        server("abacus")
