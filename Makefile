@@ -9,7 +9,7 @@ export PYTHONPYCACHEPREFIX := $(VLLM_CHART_CACHE)/bytecode
 export PYTHONPATH := $(CURDIR)/src
 export UV_CACHE_DIR ?= $(VLLM_CHART_CACHE)/uv
 # variables of the targets below
-export IMAGES CLUSTER WORKERS PORT ASK
+export IMAGES CLUSTER WORKERS PORT ASK VLLM_CHART_WHEELS
 export VALUES JUNIT RELEASE NAMESPACE CONTEXT FROM TO
 export MODEL GPU GPUS NODE_GPUS CONTEXT_LENGTH CONCURRENCY EXPOSURE CONFIG PARAMETERS UTILIZATION KV_CACHE_DTYPE
 export VERSION DUMP METRICS
@@ -147,24 +147,12 @@ soak: $(READY) ## Run 30 minutes of load with a rollout, a deletion and a crash 
 	@$(PYTHON) -m scripts.run_tests e2e/soak $(E2E_FLAGS)
 
 ##@ Maintain
-.PHONY: schema
-schema: $(READY) ## Write values.schema.json and editor.schema.json
-	@$(PYTHON) -m scripts.generate.schema
-
-.PHONY: chart-readme
-chart-readme: $(READY) ## Write the chart's README
-	@$(PYTHON) -m scripts.generate.chart_readme
-
-.PHONY: dashboard
-dashboard: $(READY) ## Write the Grafana dashboard
-	@$(PYTHON) -m scripts.generate.dashboard
-
-.PHONY: rendered
-rendered: $(READY) ## Write the manifests of every file in values/ to tests/snapshots
-	@$(PYTHON) -m scripts.generate.snapshots
+.PHONY: generate
+generate: $(READY) ## Write every generated file: schemas, READMEs, dashboard, snapshots, indexes, addresses
+	@for name in project_files decisions accelerators schema dashboard chart_readme snapshots; do $(PYTHON) -m scripts.generate.$$name || exit; done
 
 .PHONY: compare-renders
-compare-renders: $(READY) ## what each values file renders with the chart of another commit and with this one (BASE=main)
+compare-renders: $(READY) ## Show what each values file renders with the chart of another commit and with this one (BASE=main)
 	@$(PYTHON) -m scripts.compare_renders "$(BASE)" $(COMPARE_FLAGS)
 
 .PHONY: upgrade-vllm

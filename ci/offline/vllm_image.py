@@ -107,25 +107,27 @@ def install_packages(folder: Path, *what: str | Path) -> None:
 
 
 def _torch_wheels() -> Path | None:
-    """A folder that has torch's CPU wheel, which PyPI doesn't carry.
+    """Return a folder that has torch's CPU wheel, which PyPI doesn't carry; None if there is none.
 
-    Looked for in $PIP_FIND_LINKS and in $VLLM_CHART_WHEELS; the latter may hold a program `unpack-wheel` that makes it.
+    Looked for in $PIP_FIND_LINKS, in $VLLM_CHART_WHEELS, which may hold a program `unpack-wheel` that makes it, and in
+    the folder `wheels` of the cache.
     """
     wheel = f"torch-{_TORCH}+cpu-*.whl"
+    own = CACHE / "wheels"
     candidates = [Path(p) for p in os.environ.get("PIP_FIND_LINKS", "").split() if Path(p).is_dir()]
     if given := os.environ.get("VLLM_CHART_WHEELS"):
         candidates.append(Path(given))
-        unpack, unpacked = Path(given) / "unpack-wheel", CACHE / "wheels"
-        if unpack.exists() and not any(unpacked.glob(wheel)):
+        unpack = Path(given) / "unpack-wheel"
+        if unpack.exists() and not any(own.glob(wheel)):
             with step("Unpack torch's CPU wheel", hint="about 60 s"):
-                run([unpack, unpacked], log=_LOG)
-        candidates.append(unpacked)
+                run([unpack, own], log=_LOG)
+    candidates.append(own)
     for folder in candidates:
         if any(folder.glob(wheel)):
             return folder
     say(
         f"  torch {_TORCH} comes from PyPI with its CUDA libraries (a download of several GB): "
-        f"a folder with torch-{_TORCH}+cpu in VLLM_CHART_WHEELS saves that."
+        f"torch-{_TORCH}+cpu in {own} or in the folder VLLM_CHART_WHEELS saves that."
     )
     return None
 

@@ -30,7 +30,7 @@ FLAGS: dict[str, Any] = go_yaml.load((DATA / "flags.yaml").read_text(encoding="u
 EXAMPLES = ("single-gpu", "multi-gpu", "production", "autoscaling", "cpu")
 
 TEXT = """\
-<!-- Written by `make chart-readme`; change values.yaml, values.schema.yaml or files/data/flags.yaml instead. -->
+<!-- Written by `make generate`; change values.yaml, values.schema.yaml or files/data/flags.yaml instead. -->
 
 # {name}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,11 @@ def build() -> str:
     """Return the index."""
     rows = [f"| [{one.number}]({one.file.name}) | {one.title} | {one.date} | {one.status} |" for one in decisions()]
     return _ABOUT + "\n".join(rows) + "\n"
+
+
+def files() -> Mapping[Path, str | None]:
+    """Return the text of the generated file."""
+    return {TARGET: build()}
 
 
 if __name__ == "__main__":

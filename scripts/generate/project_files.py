@@ -6,6 +6,7 @@ A file that holds nothing else is absent while these are unset.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -18,14 +19,19 @@ from vllm_chart.chart import CHART
 _NOTE = "# Generated from [tool.vllm-chart] in pyproject.toml by `make generate`."
 
 
-def build(of: Project | None) -> dict[Path, str]:
-    """Return the text of each file; an empty one stands for a file that is absent."""
+def files() -> Mapping[Path, str | None]:
+    """Return the text of each file as pyproject.toml gives it; None for a file that should not exist."""
+    return build(project.published())
+
+
+def build(of: Project | None) -> dict[Path, str | None]:
+    """Return the text of each file for a project, or for none; None for a file that should not exist."""
     chart = CHART / "Chart.yaml"
     metadata = chart.read_text(encoding="utf-8").partition(_NOTE)[0]
     return {
         chart: metadata + (_yaml(of.chart_metadata) if of else ""),
-        ROOT / "artifacthub-repo.yml": _yaml(_owners(of)) if of else "",
-        ROOT / ".github" / "CODEOWNERS": _code_owners(of) if of else "",
+        ROOT / "artifacthub-repo.yml": _yaml(_owners(of)) if of else None,
+        ROOT / ".github" / "CODEOWNERS": _code_owners(of) if of else None,
         ROOT / ".github" / "ISSUE_TEMPLATE" / "config.yml": _yaml(_issues(of)),
     }
 
@@ -64,19 +70,19 @@ def _issues(of: Project | None) -> dict[str, object]:
 
 def run() -> int:
     """Write each file that is not current; with `--check` as the program's argument, report it instead."""
-    stale = {file: text for file, text in build(project.published()).items() if _text(file) != text}
+    stale = {file: text for file, text in files().items() if _text(file) != text}
     for file, text in stale.items():
         if "--check" in sys.argv[1:]:
             print(f"{file.relative_to(ROOT)} is stale: run `make generate`", file=sys.stderr)
-        elif text:
-            file.write_text(text, encoding="utf-8")
-        else:
+        elif text is None:
             file.unlink()
+        else:
+            file.write_text(text, encoding="utf-8")
     return int("--check" in sys.argv[1:] and bool(stale))
 
 
-def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8") if file.exists() else ""
+def _text(file: Path) -> str | None:
+    return file.read_text(encoding="utf-8") if file.exists() else None
 
 
 if __name__ == "__main__":

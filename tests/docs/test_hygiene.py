@@ -116,6 +116,21 @@ def test_every_line_of_the_changelog_has_a_kind_that_artifact_hub_knows() -> Non
     assert go_yaml.load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["annotations"]["artifacthub.io/license"]
 
 
+def long_entries(section: str) -> list[str]:
+    """The entries of a changelog's section that have more than three lines."""
+    return [entry for entry in re.findall(r"^- .*\n(?:  .*\n?)*", section, flags=re.MULTILINE) if entry.count("\n") > 3]
+
+
+def test_unreleased_entry_of_the_changelog_has_at_most_three_lines() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    unreleased = changelog.partition("## [Unreleased]\n")[2].partition("\n## [")[0]
+    assert not long_entries(unreleased)
+
+
+def test_long_entry_of_the_changelog_is_found() -> None:
+    assert long_entries("- a\n  b\n  c\n- a\n  b\n  c\n  d\n\n### Fixed\n\n- a\n") == ["- a\n  b\n  c\n  d\n"]
+
+
 def test_a_package_tells_its_name_and_whole_version() -> None:
     for version in ("0.3.0", "0.3.0-rc.1", "0.3.0-rc.1+2"):
         assert release.identity(ROOT / f"vllm-{version}.tgz") == ("vllm", version)
@@ -127,13 +142,13 @@ PROJECT = Project(
 
 
 def test_files_with_addresses_are_what_pyproject_gives() -> None:
-    for file, text in project_files.build(project.published()).items():
-        current = file.read_text(encoding="utf-8") if file.exists() else ""
+    for file, text in project_files.files().items():
+        current = file.read_text(encoding="utf-8") if file.exists() else None
         assert current == text, f"{file.relative_to(ROOT)} is stale: run `make generate`"
 
 
 def test_addresses_and_owners_come_from_one_setting() -> None:
-    built = {file.name: text for file, text in project_files.build(PROJECT).items()}
+    built = {file.name: text or "" for file, text in project_files.build(PROJECT).items()}
     chart = go_yaml.load(built["Chart.yaml"])
     assert chart["home"] == "https://docs.example"
     assert chart["sources"] == ["https://github.com/example/chart"]
@@ -159,8 +174,8 @@ def test_addresses_and_owners_are_left_out_while_one_of_them_is_unset() -> None:
     for name in ("repository", "documentation", "maintainers"):
         assert project.read({**given, name: ""}) is None
     built = {file.name: text for file, text in project_files.build(None).items()}
-    assert not {"home", "sources", "maintainers"} & go_yaml.load(built["Chart.yaml"]).keys()
-    assert built["CODEOWNERS"] == built["artifacthub-repo.yml"] == ""
+    assert not {"home", "sources", "maintainers"} & go_yaml.load(built["Chart.yaml"] or "").keys()
+    assert built["CODEOWNERS"] is built["artifacthub-repo.yml"] is None
 
 
 def test_release_stops_while_no_address_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
