@@ -55,7 +55,7 @@ _EXAMPLES = {f"examples/{path.stem}.md": path for path in sorted((ROOT / "values
 
 _LINK = re.compile(r"(?P<before>\]\()(?P<target>[^)\s#:]+)(?P<anchor>#[^)\s]*)?(?P<after>\))")
 #: Links to code, which the site has no pages for: their words stay.
-_TO_CODE = re.compile(r"\[([^\]\n]*)\]\((?:\.\./)*(?:tests/(?!snapshots)|ci/(?!README)|scripts/)[^)\n]*\)")
+_TO_CODE = re.compile(r"\[([^\]\n]*)\]\((?:\.\./)*(?:tests/(?!snapshots)|ci/(?!README)|scripts/|src/)[^)\n]*\)")
 _FENCE = re.compile(r"^( *)(`{3,}|~{3,})", flags=re.MULTILINE)
 
 

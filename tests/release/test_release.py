@@ -17,6 +17,7 @@ from ci import go_programs, tools
 from ci.common import ROOT
 from scripts import release
 from scripts.docs import snippets
+from scripts.generate import project_files
 from scripts.project import Maintainer, Project
 from scripts.release import Signature
 from tests.e2e import registry
@@ -112,9 +113,11 @@ def test_helm_lint_has_nothing_to_say_of_the_package(package: Path) -> None:
     assert "[INFO]" not in said
 
 
-def test_the_package_renders_as_the_folder_does_but_for_nothing(package: Path) -> None:
+def test_the_package_renders_as_the_folder_does_but_for_nothing(package: Path, tmp_path: Path) -> None:
+    chart = shutil.copytree(CHART, tmp_path / "vllm")
+    (chart / "Chart.yaml").write_text(project_files.build(PROJECT)[CHART / "Chart.yaml"] or "", encoding="utf-8")
     options = ["--kube-version", KUBE_VERSION, "--values", str(ROOT / "values" / "production.yaml")]
-    assert run(["helm", "template", "a", package, *options]) == run(["helm", "template", "a", CHART, *options])
+    assert run(["helm", "template", "a", package, *options]) == run(["helm", "template", "a", chart, *options])
 
 
 def test_the_schema_in_the_package_refuses_a_typo(package: Path) -> None:
