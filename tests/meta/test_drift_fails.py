@@ -33,13 +33,13 @@ def uncommented() -> str:
 
 #: What moves alone, and the test that must see it: a module's constant with its new content.
 DRIFTS: dict[str, tuple[Callable[[], None], tuple[Any, str, Any]]] = {
-    "a value that no template uses": (
-        test_chart.test_every_value_is_used_and_every_used_value_is_declared,
-        (test_chart, "DECLARED", test_chart.DECLARED | {"replicaCount"}),
-    ),
     "a value that is not declared": (
-        test_chart.test_every_value_is_used_and_every_used_value_is_declared,
+        test_chart.test_every_path_that_a_template_reads_is_declared,
         templates("service.yaml", ".Values.service", ".Values.services"),
+    ),
+    "a value that the schema has and values.yaml lacks": (
+        test_chart.test_every_path_that_a_template_reads_is_declared,
+        (test_chart, "DEFAULTS", {**test_chart.DEFAULTS, "service": {"type": "ClusterIP"}}),
     ),
     "a path below a value that is not declared": (
         test_chart.test_every_path_that_a_template_reads_is_declared,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from scripts.value_sets import TESTED, ValueSet
+from tests.lib.value_paths import Steps, at, having, lacking, leaves
 from tests.property import strategies
 from vllm_chart.chart import CHART
 from vllm_chart.render import go_yaml, helm
@@ -19,40 +20,8 @@ DEFAULTS: dict[str, Any] = go_yaml.load((CHART / "values.yaml").read_text(encodi
 EVERYTHING: dict[str, Any] = go_yaml.load((TESTED / "everything.yaml").read_text(encoding="utf-8"))
 ELSE: dict[str, Any] = go_yaml.load((TESTED / "everything-else.yaml").read_text(encoding="utf-8"))
 
-Steps = tuple[str, ...]
-
-#: The same, with 0 for a list's only item.
+#: A path, with 0 for a list's only item.
 Path = tuple[str | int, ...]
-
-
-def leaves(values: dict[str, Any], path: Steps = ()) -> Iterator[Steps]:
-    """Paths to all that is no map with keys."""
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from leaves(value, (*path, key))
-        else:
-            yield (*path, key)
-
-
-def at(values: Any, path: Steps) -> Any:
-    """What stands at a path; None where nothing does."""
-    for step in path:
-        values = values.get(step) if isinstance(values, dict) else None
-    return values
-
-
-def having(values: dict[str, Any], path: Steps, new: Any) -> dict[str, Any]:
-    """Values with another one at a path."""
-    first, *rest = path
-    return {**values, first: having(values.get(first) or {}, tuple(rest), new) if rest else new}
-
-
-def lacking(values: dict[str, Any], path: Steps) -> dict[str, Any]:
-    """Values without what stands at a path."""
-    first, *rest = path
-    if not rest:
-        return {key: value for key, value in values.items() if key != first}
-    return {**values, first: lacking(values[first], tuple(rest))}
 
 
 def test_a_default_that_is_written_out_changes_nothing(value_set: ValueSet) -> None:
@@ -287,7 +256,6 @@ IDLE = {
     "engine.args.seed": "null leaves it to vLLM",
     "engine.args.disable-log-stats": "a switch that is off",
     "networkPolicy.namespaces.elsewhere": "a namespace that may not enter",
-    "warmup.request.path": "the kind of model has the same",
     "accelerator.type": "its default, as a resource of NVIDIA's is named",
     "accelerator.perPod": "as many as the parallel sizes give",
     "cache.model.keep": "a claim that is there is no claim of the chart's",

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from scripts.value_sets import SHIPPED, overlooked, unset, value_sets
+from tests.lib.value_paths import FIXED
 from vllm_chart.chart import CHART
 from vllm_chart.render import go_yaml
-
-#: Keys that only one value gets past the checks or Pod Security "restricted", and one that no values file sets.
-FIXED = {
-    "x-null",
-    "podSecurityContext.runAsNonRoot",
-    "securityContext.allowPrivilegeEscalation",
-    "securityContext.capabilities.drop",
-}
 
 
 def test_every_values_file_is_a_value_set() -> None:
