@@ -149,7 +149,7 @@ soak: $(READY) ## Run 30 minutes of load with a rollout, a deletion and a crash 
 ##@ Maintain
 .PHONY: generate
 generate: $(READY) ## Write every generated file: schemas, READMEs, dashboard, snapshots, indexes, addresses
-	@for name in project_files decisions accelerators schema dashboard chart_readme snapshots; do $(PYTHON) -m scripts.generate.$$name || exit; done
+	@$(PYTHON) -m scripts.generate
 
 .PHONY: compare-renders
 compare-renders: $(READY) ## Show what each values file renders with the chart of another commit and with this one (BASE=main)

@@ -9,9 +9,11 @@ from typing import Any
 
 from ci.common import ROOT
 from scripts.docs import snippets
-from scripts.generate.chart_readme import FLAGS, METADATA, SCHEMA, mark, table
+from scripts.generate import chart_readme as readme
+from scripts.generate import sources
+from scripts.generate.chart_readme import mark, table
 from vllm_chart import accelerators
-from vllm_chart.chart import DATA
+from vllm_chart.chart import DATA, app_version
 from vllm_chart.render import go_yaml
 
 
@@ -22,50 +24,50 @@ def _cell(text: str) -> str:
 
 def flags() -> str:
     """Every flag of vLLM's parser, with the key that replaces it where the chart sets it."""
-    dump: dict[str, Any] = json.loads((DATA / f"vllm-serve-args-{METADATA['appVersion']}.json").read_text("utf-8"))
+    dump: dict[str, Any] = json.loads((DATA / f"vllm-serve-args-{app_version()}.json").read_text("utf-8"))
+    owned, removed = readme.flags()["owned"], readme.flags()["removed"]
     rows = []
     for argument in dump["args"]:
         names = [flag.removeprefix("--") for flag in argument["flags"] if flag.startswith("--")]
         if not names or argument["dest"] == "help":
             continue
         name = names[0]
-        what = mark(FLAGS["owned"][name]) if name in FLAGS["owned"] else _cell(argument["help"] or "")
+        what = mark(owned[name]) if name in owned else _cell(argument["help"] or "")
         kind = " or ".join(f"`{choice}`" for choice in (argument["choices"] or [])[:8]) or (argument["type"] or "")
         switch = argument["nargs"] == 0 or "Boolean" in argument["action"]
         rows.append((f"`{name}`", "switch" if switch else kind.replace("|", "\\|"), what))
     return f"""# vLLM's flags
 
-`engine.args` takes each flag of vLLM {METADATA["appVersion"]} by its own name. Where a key of the chart replaces a flag,
+`engine.args` takes each flag of vLLM {app_version()} by its own name. Where a key of the chart replaces a flag,
 that is what stands behind it. Taken from vLLM's own parser by `make upgrade-vllm`.
 
 {table(("flag", "takes", "meaning, or what to write instead"), sorted(rows))}
 
 ## Gone from vLLM
 
-{table(("flag", "instead"), ((f"`{name}`", mark(text)) for name, text in FLAGS["removed"].items()))}
+{table(("flag", "instead"), ((f"`{name}`", mark(text)) for name, text in removed.items()))}
 """
 
 
 def checks() -> str:
     """Every check by its name."""
-    found: dict[str, Any] = SCHEMA["properties"]["checks"]["properties"]["disabled"]["properties"]
     return f"""# Checks
 
-What no single value can tell is checked across values, on the pod as it is installed. A message ends with the name of its
-check, and `checks.disabled` switches that one off:
+Checks validate combinations of values, on the pod as it will be installed. A message ends with the name of its check, by
+which `checks.disabled` disables it:
 
 ```yaml
 checks:
   disabled: {{serviceType: true}}
 ```
 
-{table(("check", "holds where"), ((f"`{name}`", mark(schema["description"])) for name, schema in found.items()))}
+{table(("check", "ensures"), ((f"`{name}`", mark(text)) for name, text in sources.checks().items()))}
 """
 
 
 def metrics() -> str:
     """Every metric that vLLM exposes and every series that the chart records."""
-    captured: dict[str, Any] = json.loads((DATA / f"vllm-metrics-{METADATA['appVersion']}.json").read_text("utf-8"))
+    captured: dict[str, Any] = json.loads((DATA / f"vllm-metrics-{app_version()}.json").read_text("utf-8"))
     rules: dict[str, Any] = go_yaml.load((DATA / "rules.yaml").read_text(encoding="utf-8"))
     exposed = (
         (f"`{name}`", metric["type"], ", ".join(f"`{label}`" for label in metric["labels"]))
@@ -77,7 +79,7 @@ def metrics() -> str:
 
 ## What vLLM exposes
 
-Captured from `/metrics` of vLLM {METADATA["appVersion"]}. A histogram is there as `_count` and `_sum`, too. A scrape adds
+Captured from `/metrics` of vLLM {app_version()}. A histogram is there as `_count` and `_sum`, too. A scrape adds
 `namespace` and `pod`.
 
 {table(("series", "type", "labels"), exposed)}

@@ -1,1 +1,1 @@
-"""Writes every file that is generated."""
+"""Generates the files that follow from others; registry.py lists the generators."""

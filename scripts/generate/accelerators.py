@@ -1,13 +1,12 @@
-"""Writes the table of docs/accelerators.md from files/data/accelerators.yaml. `--check` only looks."""
+"""Writes the table of docs/accelerators.md from files/data/accelerators.yaml."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from ci.common import ROOT
 from scripts.generate.chart_readme import table
-from scripts.generate.files import generated
 from vllm_chart import accelerators
 
 TARGET = ROOT / "docs" / "accelerators.md"
@@ -15,11 +14,11 @@ _BEGIN, _END = "<!-- Generated from charts/vllm/files/data/accelerators.yaml. --
 _TESTED = {"e2e": "yes, `make e2e`", "checked": "rendered and checked only", "rendered": "**untested**"}
 
 
-def build() -> str:
+def files() -> dict[Path, str]:
     """Return the page with the table that the file gives."""
     before, _, rest = TARGET.read_text(encoding="utf-8").partition(_BEGIN)
     head = ("type", "resource", "image", "quantization methods", "tested here")
-    return f"{before}{_BEGIN}{table(head, _rows())}{_END}{rest.partition(_END)[2]}"
+    return {TARGET: f"{before}{_BEGIN}{table(head, _rows())}{_END}{rest.partition(_END)[2]}"}
 
 
 def _rows() -> Iterator[tuple[str, ...]]:
@@ -31,7 +30,3 @@ def _rows() -> Iterator[tuple[str, ...]]:
         resource += f" ({item.docs['resource']})" if "resource" in item.docs else ""
         image += f", {item.docs['image']}" if "image" in item.docs else ""
         yield f"`{name}`", resource, image, methods, _TESTED[item.tested]
-
-
-if __name__ == "__main__":
-    sys.exit(generated(TARGET, build, "make generate"))

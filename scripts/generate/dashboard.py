@@ -1,19 +1,16 @@
-"""Writes charts/vllm/files/data/dashboard.json, Grafana's form of the description below.
+"""Generates charts/vllm/files/data/dashboard.json, Grafana's form of the description below.
 
-`python -m scripts.dashboard` writes the file, `--check` only tells whether it is current. The chart puts the release's
-name into title, uid and variables.
+The chart puts the release's name into title, uid and variables.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from ci.common import ROOT
 from vllm_chart.chart import DATA
 
 TARGET = DATA / "dashboard.json"
@@ -297,8 +294,8 @@ def _panels() -> Iterator[dict[str, Any]]:
         y += -(-len(items) // (GRID // WIDTH)) * HEIGHT
 
 
-def build() -> str:
-    """Return the text of dashboard.json, one line for each panel and variable."""
+def files() -> dict[Path, str]:
+    """Return the dashboard, with one line for each panel and variable."""
     dashboard: dict[str, Any] = {
         "title": "vLLM",
         "uid": "vllm",
@@ -313,25 +310,4 @@ def build() -> str:
     }
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in dashboard.items() if key != "panels"]
     panels = ",\n".join(json.dumps(item, ensure_ascii=False) for item in dashboard["panels"])
-    return "{\n" + ",\n".join(lines) + f',\n"panels": [\n{panels}\n]\n}}\n'
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns its exit code, 1 where --check finds the file out of date."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.dashboard", description=__doc__.partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="change nothing, fail where the file is not current")
-    options = parser.parse_args(arguments)
-    text = build()
-    if TARGET.exists() and TARGET.read_text(encoding="utf-8") == text:
-        return 0
-    name = TARGET.relative_to(ROOT)
-    if options.check:
-        print(f"{name} is not what its source gives: run `python -m scripts.dashboard`", file=sys.stderr)
-        return 1
-    TARGET.write_text(text, encoding="utf-8")
-    print(f"wrote {name}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return {TARGET: "{\n" + ",\n".join(lines) + f',\n"panels": [\n{panels}\n]\n}}\n'}

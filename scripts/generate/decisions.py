@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ci.common import ROOT
-from scripts.generate.files import generated
 
 FOLDER = ROOT / "docs" / "decisions"
 TARGET = FOLDER / "README.md"
@@ -60,16 +57,7 @@ def decisions() -> list[Decision]:
     return [read(file) for file in sorted(FOLDER.glob("0*.md"))]
 
 
-def build() -> str:
+def files() -> dict[Path, str]:
     """Return the index."""
     rows = [f"| [{one.number}]({one.file.name}) | {one.title} | {one.date} | {one.status} |" for one in decisions()]
-    return _ABOUT + "\n".join(rows) + "\n"
-
-
-def files() -> Mapping[Path, str | None]:
-    """Return the text of the generated file."""
-    return {TARGET: build()}
-
-
-if __name__ == "__main__":
-    sys.exit(generated(TARGET, build, "make generate"))
+    return {TARGET: _ABOUT + "\n".join(rows) + "\n"}

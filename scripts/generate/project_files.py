@@ -5,7 +5,6 @@ A file that holds nothing else is absent while these are unset.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -66,24 +65,3 @@ def _issues(of: Project | None) -> dict[str, object]:
         else []
     )
     return {"blank_issues_enabled": True} | ({"contact_links": links} if links else {})
-
-
-def run() -> int:
-    """Write each file that is not current; with `--check` as the program's argument, report it instead."""
-    stale = {file: text for file, text in files().items() if _text(file) != text}
-    for file, text in stale.items():
-        if "--check" in sys.argv[1:]:
-            print(f"{file.relative_to(ROOT)} is stale: run `make generate`", file=sys.stderr)
-        elif text is None:
-            file.unlink()
-        else:
-            file.write_text(text, encoding="utf-8")
-    return int("--check" in sys.argv[1:] and bool(stale))
-
-
-def _text(file: Path) -> str | None:
-    return file.read_text(encoding="utf-8") if file.exists() else None
-
-
-if __name__ == "__main__":
-    sys.exit(run())

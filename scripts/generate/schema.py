@@ -1,7 +1,7 @@
-"""`make schema`: writes the chart's two schemas from values.schema.yaml, vLLM's flags and Kubernetes' types.
+"""Generates the chart's two schemas from values.schema.yaml, the comments of values.yaml, and lists of other files.
 
-values.schema.json is Helm's. editor.schema.json says the same of the values, with descriptions, for editors.
-`--check` only tells whether both are current.
+The lists are vLLM's flags, Kubernetes' types, the chart's checks and its alerts. values.schema.json is for Helm;
+editor.schema.json accepts the same values and adds descriptions, for editors.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 import functools
 import json
 import re
-import sys
 from collections.abc import Callable
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
-from scripts.generate.files import generated
+from scripts.generate import sources
 from vllm_chart import accelerators
 from vllm_chart.chart import CHART, DATA, app_version
+from vllm_chart.errors import UserError
 from vllm_chart.invariants.vllm_arguments import opposites
 from vllm_chart.render import go_yaml
 
 SOURCE = CHART / "values.schema.yaml"
-DEFAULTS = CHART / "values.yaml"
 TARGET = CHART / "values.schema.json"
 #: Helm shows nobody a description, and keeps the schema in the Secret of each revision of a release.
 EDITOR_TARGET = CHART / "editor.schema.json"
@@ -31,11 +31,11 @@ Schema = dict[str, Any]
 
 # Helm shows a pattern that does not match; its first alternative, which matches nothing, is there to be read.
 INTEGER = r"(write a whole number)^|^-?\d+$"
-NUMBER = r"(write a number, as 0.9)^|^-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
+NUMBER = r"(write a number, e.g. 0.9)^|^-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
 # vLLM reads 32k and 0.5k as 32000 and 500, 32K as 32768, and refuses 0.5K.
-HUMAN_INTEGER = r"(write a number, as 4096 or 32k)^|^(-?\d+|\d+[KMGT]|\d+(\.\d+)?[kmgt])$"
+HUMAN_INTEGER = r"(write a number, e.g. 4096 or 32k)^|^(-?\d+|\d+[KMGT]|\d+(\.\d+)?[kmgt])$"
 # An amount in Kubernetes, such as 500m, 16Gi or 1e3.
-QUANTITY = r"(write an amount, as 500m, 4 or 16Gi)^|^[-+]?(\d+\.?\d*|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][-+]?\d+)?$"
+QUANTITY = r"(write a quantity, e.g. 500m, 4 or 16Gi)^|^[-+]?(\d+\.?\d*|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][-+]?\d+)?$"
 
 #: Fields that an overlay of a pod leaves to what it lies over, though Kubernetes wants them.
 OVERLAID = {"VolumeMount": "name", "TopologySpreadConstraint": "maxSkew"}
@@ -52,6 +52,9 @@ KEPT = {"ObjectMeta": {"annotations", "labels"}}
 #: A list of texts as JSON, whole, as vLLM ends at the start on anything less.
 _TEXT = r'"([^"\\\x00-\x1f]|\\(["\\/bfnrt]|u[0-9a-fA-F]{4}))*"'
 JSON_TEXTS = rf"(write a list)^|^\s*\[\s*({_TEXT}\s*(,\s*{_TEXT}\s*)*)?\]\s*$"
+
+#: What Helm prints of values in which null removed a default.
+REMOVED_DEFAULT = "(null removes a default that the chart requires: leave the missing key out, or give it a value)"
 
 #: Characters of JSON that may stand on one line of the file.
 LINE = 160
@@ -143,16 +146,16 @@ def flags_schema(dump: dict[str, Any], notes: dict[str, Any]) -> Schema:
     for name, remedy in notes["removed"].items():
         if name in properties:
             raise ValueError(f"files/data/flags.yaml says that vLLM has no flag {name} any more, but it has")
-        refused[name] = f"(no flag of vLLM any more: {remedy})"
+        refused[name] = f"(no longer a flag of vLLM: {remedy})"
     properties |= {name: {"const": message} for name, message in refused.items()}
     return {
         "type": "object",
         "properties": dict(sorted(properties.items())),
         "patternProperties": {
-            "^[^.]*_": {"const": "(write flags with dashes, as in max-model-len)"},
-            "^-": {"const": "(write flags without dashes in front, as in max-model-len)"},
+            "^[^.]*_": {"const": "(write flags with dashes, e.g. max-model-len)"},
+            "^-": {"const": "(write flags without leading dashes, e.g. max-model-len)"},
             "^no-": {"const": '(write the flag without "no-" and the value false)'},
-            "[A-Z]": {"const": "(write flags in lower case with dashes, as in max-model-len)"},
+            "[A-Z]": {"const": "(write flags in lower case with dashes, e.g. max-model-len)"},
             r"\.": {"const": "(write the part before the dot as the flag and its value as a map)"},
         },
         "additionalProperties": {
@@ -247,24 +250,24 @@ class KubernetesTypes:
         return f"#/definitions/{short}"
 
 
-def needed(defaults: Schema, node: Schema, definitions: Schema) -> Schema:
-    """Return a schema that wants every key of the chart's own maps whose default is not empty."""
-    wanted: Schema = {"required": [key for key, value in defaults.items() if value and not key.startswith("x-")]}
+def required_defaults(defaults: Schema, schema: Schema, node: Schema) -> Schema:
+    """Return a schema that requires every key of the chart's own maps, of which the node is one, with a default."""
+    found: Schema = {"required": [key for key, value in defaults.items() if value]}
     properties = {}
     for key, value in defaults.items():
-        inner = node["properties"].get(key, {})
-        if "$ref" in inner:
-            inner = definitions[inner["$ref"].rpartition("/")[2]]
+        inner = resolve(schema, child(schema, node, key))
         if "properties" in inner and value:
-            properties[key] = needed(value, inner, definitions)
-    return wanted | ({"properties": properties} if properties else {})
+            properties[key] = required_defaults(value, schema, inner)
+    return found | ({"properties": properties} if properties else {})
 
 
-def null_schema(defaults: Schema, source: Schema) -> Schema:
-    """Return the schema of values that hold the defaults: each key that null took away is missed, and a remedy told."""
-    wanted = needed(defaults, source, source["definitions"])
-    remedy = "(null takes away a default that the chart needs: leave out what is missing, or give it a value)"
-    return {"if": wanted, "else": wanted | {"properties": wanted["properties"] | {"x-null": {"const": remedy}}}}
+def without_nulls(defaults: Schema, source: Schema) -> Schema:
+    """Return the schema that rejects values in which null removed a default, with a remedy beside the missing key.
+
+    Helm removes such a key before it looks at the schema. It always looks at values that are merged with the defaults.
+    """
+    wanted = required_defaults(defaults, source, source)
+    return {"if": wanted, "else": {"allOf": [wanted, {"const": REMOVED_DEFAULT}]}}
 
 
 def complete(node: Any, parts: Schema, kubernetes: KubernetesTypes, path: str = "#") -> Any:
@@ -315,35 +318,87 @@ def without_descriptions(node: Any) -> Any:
     return {key: without_descriptions(value) for key, value in kept.items()}
 
 
-def build() -> str:
-    """Return the text of values.schema.json."""
-    return to_text(without_descriptions(build_for_editors())) + "\n"
+def resolve(schema: Schema, node: Schema) -> Schema:
+    """Return the schema that a node's reference leads to, or the node itself."""
+    for part in [node, *node.get("allOf", [])]:
+        if "$ref" in part:
+            found: Schema = schema["definitions"][part["$ref"].removeprefix("#/definitions/")]
+            return found
+    return node
 
 
-@functools.cache
-def build_for_editors() -> Schema:
-    """Return the schema with all descriptions."""
+def child(schema: Schema, node: Schema, key: str) -> Schema:
+    """Return the node of a key of a map.
+
+    Raises:
+        UserError: if the schema lacks the key.
+    """
+    try:
+        found: Schema = resolve(schema, node)["properties"][key]
+    except KeyError:
+        raise UserError(f"values.yaml has a key {key} that values.schema.yaml lacks: add it there.") from None
+    return found
+
+
+def at(schema: Schema, path: sources.KeyPath) -> Schema:
+    """Return the node of a key of values.yaml."""
+    return functools.reduce(functools.partial(child, schema), path, schema)
+
+
+def describe(schema: Schema, path: sources.KeyPath, text: str) -> None:
+    """Write the description of a key into the schema.
+
+    Raises:
+        ValueError: when the schema describes it already, as values.yaml alone should.
+    """
+    node = at(schema, path)
+    if "description" in node:
+        raise ValueError(f"{'.'.join(path)} is described twice: keep the comment in values.yaml")
+    # nothing may stand beside a reference, which other keys share
+    described = {"description": text, **({"allOf": [node]} if "$ref" in node else node)}
+    resolve(schema, at(schema, path[:-1]))["properties"][path[-1]] = described
+
+
+def for_helm() -> Schema:
+    """Return the schema that Helm validates values with, once they are merged with the defaults."""
+    defaults = {path[0]: key.default for path, key in sources.keys().items() if len(path) == 1}
+    source = go_yaml.load(SOURCE.read_text(encoding="utf-8"))
+    schema: Schema = without_descriptions(_completed())
+    definitions = schema.pop("definitions")
+    return schema | without_nulls(defaults, source) | {"definitions": definitions}
+
+
+def for_editors() -> Schema:
+    """Return the schema for values files, which may leave out any key, with a description of each key."""
+    schema = _completed()
+    for path, key in sources.keys().items():
+        if key.description:
+            describe(schema, path, key.description)
+    return schema
+
+
+def _completed() -> Schema:
     dump_path = DATA / f"vllm-serve-args-{app_version()}.json"
     dump = json.loads(dump_path.read_text(encoding="utf-8"))
     notes = go_yaml.load(FLAG_NOTES.read_text(encoding="utf-8"))
-    source = go_yaml.load(SOURCE.read_text(encoding="utf-8"))
-    defaults = go_yaml.load(DEFAULTS.read_text(encoding="utf-8"))
-    parts = {"$flags": flags_schema(dump, notes), "$null": null_schema(defaults, source)}
-    parts["$accelerators"] = {"enum": list(accelerators.known())}
+    checks = {name: {"type": "boolean", "description": text} for name, text in sources.checks().items()}
+    parts = {
+        "$flags": flags_schema(dump, notes),
+        "$checks": {"properties": checks},
+        "$accelerators": {"enum": list(accelerators.known())},
+        "$alerts": {"properties": {name: {"type": "boolean"} for name in sources.alerts()}},
+    }
     kubernetes = KubernetesTypes()
     schema = {
         "$schema": "http://json-schema.org/draft-07/schema#",
-        "$comment": "Generated from values.schema.yaml by `make schema`.",
+        "$comment": "Generated from values.schema.yaml by `make generate`.",
         "title": "Values of the chart vllm",
-        **complete(source, parts, kubernetes),
+        **complete(go_yaml.load(SOURCE.read_text(encoding="utf-8")), parts, kubernetes),
     }
     schema["definitions"] |= dict(sorted(kubernetes.definitions.items()))
     return schema
 
 
-if __name__ == "__main__":
-    codes = [
-        generated(TARGET, build, "make schema"),
-        generated(EDITOR_TARGET, lambda: to_text(build_for_editors()) + "\n", "make schema"),
-    ]
-    sys.exit(max(codes))
+def files() -> dict[Path, str]:
+    """Return both schemas."""
+    return {TARGET: to_text(for_helm()) + "\n", EDITOR_TARGET: to_text(for_editors()) + "\n"}

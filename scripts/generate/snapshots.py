@@ -14,27 +14,19 @@ from typing import Any
 
 import yaml
 
-from ci import tools
 from ci.common import ROOT
 from scripts.value_sets import SHIPPED
 from vllm_chart.chart import CHART
-from vllm_chart.command import main
 from vllm_chart.render import helm
 
 FOLDER = ROOT / "tests" / "snapshots"
 _NOTE = "# A file of the chart is shown by its path, its digest, and the fields that the chart sets in it."
 
 
-def expected(chart: Path = CHART) -> dict[Path, str]:
-    """Return the text of every file that belongs into the folder."""
-    return {FOLDER / path.name: _text(path, chart) for path in sorted(SHIPPED.glob("*.yaml"))}
-
-
-def stale(folder: Path = FOLDER) -> list[str]:
-    """Names of the files in the folder that are not what they should be, are missing, or belong to no values file."""
-    wanted = {path.name: text for path, text in expected().items()}
-    there = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
-    return sorted(name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name))
+def files(folder: Path = FOLDER, chart: Path = CHART) -> dict[Path, str | None]:
+    """Return the manifests of every file in values/, and no text for each file that belongs to none of them."""
+    wanted = {folder / path.name: _text(path, chart) for path in sorted(SHIPPED.glob("*.yaml"))}
+    return dict.fromkeys(folder.iterdir()) | wanted
 
 
 def _text(values: Path, chart: Path) -> str:
@@ -94,21 +86,3 @@ def _changed(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, Any
             yield path, after
     for key, old, new in pairs:
         yield from _changed(old, new, f"{path}.{key}" if path else key)
-
-
-def run() -> None:
-    """Write what changed, and delete what no values file makes any more."""
-    tools.put_on_path("helm")
-    wanted = expected()
-    FOLDER.mkdir(exist_ok=True)
-    for path in set(FOLDER.iterdir()) - set(wanted):
-        path.unlink()
-        print(f"deleted {path.relative_to(ROOT)}")
-    for path, text in wanted.items():
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
-            print(f"wrote {path.relative_to(ROOT)}")
-
-
-if __name__ == "__main__":
-    main(run)

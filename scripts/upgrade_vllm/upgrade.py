@@ -15,13 +15,13 @@ import json
 import os
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ci.common import ROOT, require_disk, scratch_folder
 from ci.offline import vllm_image
+from scripts.generate import registry
 from scripts.upgrade_vllm import capture as metrics_capture
 from scripts.upgrade_vllm import differences
 from vllm_chart.cache import CACHE
@@ -33,8 +33,6 @@ from vllm_chart.render import go_yaml
 
 FLAGS = DATA / "flags.yaml"
 _PROGRAM = Path(__file__).with_name("dump_args.py")
-#: Generators, in an order in which each finds what it reads.
-_GENERATORS = ("schema", "chart_readme", "dashboard", "accelerators", "snapshots")
 #: Beginnings of paths of files that are generated, taken from vLLM, or history.
 _NOT_BY_HAND = (
     *("charts/vllm/README.md", "charts/vllm/values.schema.json", "charts/vllm/editor.schema.json"),
@@ -54,7 +52,7 @@ def run() -> None:
     target = _dump_path(app_version())
     write(target, _taken(app_version()))
     say(f"wrote {target.relative_to(ROOT)}")
-    regenerate()
+    _regenerate()
 
 
 def _dump_path(version: str) -> Path:
@@ -159,7 +157,7 @@ def upgrade(version: str, given: differences.Dump, metrics: str) -> None:
         last.unlink()
     else:
         last.replace(DATA / f"vllm-metrics-{version}.json")
-    regenerate()
+    _regenerate()
     lines = list(differences.report(changes, _left(before, version, bool(metrics))))
     target = CACHE / "reports" / f"vllm-{before}-to-{version}.md"
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -168,10 +166,9 @@ def upgrade(version: str, given: differences.Dump, metrics: str) -> None:
     say(f"\nThe chart deploys vLLM {version} now; the report is in {target}. Next: `make test`.")
 
 
-def regenerate() -> None:
-    """Write every generated file, each in a process of its own: generators read the chart when they are imported."""
-    for name in _GENERATORS:
-        print(run_program([sys.executable, "-m", f"scripts.generate.{name}"], cwd=ROOT), end="")
+def _regenerate() -> None:
+    for path in registry.write():
+        say(f"wrote {path.relative_to(ROOT)}")
 
 
 def _left(before: str, version: str, captured: bool) -> Iterator[str]:

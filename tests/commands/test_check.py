@@ -57,7 +57,7 @@ FINDINGS = {
     "engine: {args: {max-model-length: 4096}}": [
         f"engine.args.max-model-length — no such flag in vLLM {MINOR} — check the spelling"
     ],
-    "engine: {args: {swap-space: 4}}": ["engine.args.swap-space — no flag of vLLM any more — leave it out"],
+    "engine: {args: {swap-space: 4}}": ["engine.args.swap-space — no longer a flag of vLLM — leave it out"],
     "drain: null": ["drain — is null, and the chart needs it — leave it out, or give it a value"],
     "service: {type: Loadbalancer}": ["service.type — is none of the values that there are — write one of ClusterIP"],
     # named checks
@@ -440,7 +440,7 @@ def test_json_has_the_documented_shape(values: Path, capsys: pytest.CaptureFixtu
     shown = json.loads(out)
     assert shown.keys() == {"values", "versions", "problems", "notChecked"}
     assert shown["values"] == [str(values), "--set replicas=2"]
-    assert shown["versions"]["kubernetes"] == list(kubernetes_api.SUPPORTED)
+    assert shown["versions"]["kubernetes"] == list(kubernetes_api.supported())
     assert shown["versions"]["vllm"] == app_version()
     problem = {"check": "values", "path": "replcas", "problem": "there is no such key", "remedy": "write replicas"}
     assert shown["problems"] == [problem]

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-
+from scripts.generate import schema, sources
 from scripts.value_sets import ValueSet
 from vllm_chart.chart import CHART
 from vllm_chart.render import go_yaml, helm
 
 TEMPLATES = {path.name: path.read_text(encoding="utf-8") for path in (CHART / "templates").iterdir()}
 METADATA = go_yaml.load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
-DEFAULTS_TEXT = (CHART / "values.yaml").read_text(encoding="utf-8")
-DEFAULTS: dict[str, Any] = go_yaml.load(DEFAULTS_TEXT)
+DEFAULTS: dict[str, Any] = go_yaml.load((CHART / "values.yaml").read_text(encoding="utf-8"))
 SCHEMA = go_yaml.load((CHART / "values.schema.yaml").read_text(encoding="utf-8"))
+EDITOR_SCHEMA = json.loads((CHART / "editor.schema.json").read_text(encoding="utf-8"))
 
 
 def test_the_chart_names_its_licence_and_the_kubernetes_versions_that_it_runs_on() -> None:
@@ -32,24 +32,19 @@ def test_helm_lint_has_nothing_to_say(value_set: ValueSet) -> None:
     assert "[WARNING]" not in output
 
 
-def test_every_key_of_values_yaml_is_explained_in_the_line_above() -> None:
-    lines = DEFAULTS_TEXT.splitlines()
-    unexplained = [
-        f"line {number + 1}: {lines[number]}"
-        for number in _keys(yaml.compose(DEFAULTS_TEXT), SCHEMA)
-        if not lines[number - 1].lstrip().startswith("#")
-    ]
-    assert not unexplained
+def test_every_key_of_values_yaml_has_a_comment() -> None:
+    silent = [path for path in _keys(DEFAULTS, SCHEMA) if "description" not in schema.at(EDITOR_SCHEMA, path)]
+    assert not silent, f"write a comment above these keys in values.yaml: {', '.join(map('.'.join, silent))}"
 
 
-def _keys(node: yaml.MappingNode, schema: dict[str, Any]) -> Iterator[int]:
-    """Line numbers, from 0, of the keys that a user sets; a key that only holds others needs no sentence."""
-    for key, value in node.value:
-        inner = schema["properties"].get(key.value, {})
-        if isinstance(value, yaml.MappingNode) and value.value and "properties" in inner:
-            yield from _keys(value, inner)
+def _keys(values: dict[str, Any], node: dict[str, Any], path: sources.KeyPath = ()) -> Iterator[sources.KeyPath]:
+    """The keys that a user sets; a key that only holds others needs no comment."""
+    for key, value in values.items():
+        inner = schema.resolve(SCHEMA, node["properties"][key])
+        if "properties" in inner and value:
+            yield from _keys(value, inner, (*path, key))
         else:
-            yield key.start_mark.line
+            yield (*path, key)
 
 
 def test_every_path_that_a_template_reads_is_declared() -> None:
@@ -87,15 +82,19 @@ def _code(template: str) -> str:
     return "\n".join(re.findall(r"\{\{.*?\}\}", re.sub(r"\{\{- /\*.*?\*/ -\}\}", "", template), flags=re.DOTALL))
 
 
-def test_checks_are_the_same_in_the_list_the_templates_and_the_schema() -> None:
-    text = TEMPLATES["_checks.tpl"]
-    listed = re.findall(r'^  "(\w+)"$', text, flags=re.MULTILINE)
-    places = {
-        "the templates of _checks.tpl": re.findall(r'define "vllm\.check\.(\w+)"', text),
-        "checks.disabled of values.schema.yaml": list(
-            SCHEMA["properties"]["checks"]["properties"]["disabled"]["properties"]
-        ),
-    }
-    for place, names in places.items():
-        assert set(listed) == set(names), f"only in one of {place} and the list: {sorted(set(listed) ^ set(names))}"
-        assert listed == names, f"{place} and the list have another order"
+def test_list_of_checks_names_each_check_of_the_templates() -> None:
+    (text,) = [text for text in TEMPLATES.values() if '{{- define "vllm.checks" -}}' in text]
+    listed = re.findall(r'^ +"(\w+)"$', text, flags=re.MULTILINE)
+    defined = re.findall(r'define "vllm\.check\.(\w+)"', "\n".join(TEMPLATES.values()))
+    assert len(set(listed)) == len(listed)
+    problems = [f"add {name} to the list of vllm.checks" for name in defined if name not in listed]
+    problems += [
+        f"define vllm.check.{name}, or take it off the list of vllm.checks" for name in listed if name not in defined
+    ]
+    commented = sources.checks()
+    problems += [
+        f"begin the comment above vllm.check.{name} with its name and a colon"
+        for name in defined
+        if name not in commented
+    ]
+    assert not problems, "; ".join(problems)

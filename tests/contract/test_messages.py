@@ -429,11 +429,11 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
     "engineArgs": [
         ({"engine": {"args": {"port": "(set by the chart: set server.port)"}}}, ("engine.args.port", "server.port")),
         (
-            {"engine": {"args": {"swap-space": "(no flag of vLLM any more: leave it out, or set kv-offloading-size)"}}},
+            {"engine": {"args": {"swap-space": "(no longer a flag of vLLM: leave it out, or set kv-offloading-size)"}}},
             ("engine.args.swap-space", "kv-offloading-size"),
         ),
         (
-            {"engine": {"args": {"max_len": "(write flags with dashes, as in max-model-len)"}}},
+            {"engine": {"args": {"max_len": "(write flags with dashes, e.g. max-model-len)"}}},
             ("engine.args.max_len is no flag",),
         ),
         (
@@ -636,7 +636,7 @@ def test_rules_in_a_config_map_need_no_operator() -> None:
 @pytest.mark.parametrize("of", ["timeToFirstToken", "interTokenLatency"])
 def test_an_objective_that_is_no_share_is_answered_with_one(of: str, objective: float, refuse: Refuse) -> None:
     complaints = refuse({"metrics": {"rules": {of: {"objective": objective}}}})
-    assert "(write a share, as 0.99)" in complaints.about(("metrics", "rules", of, "objective"))
+    assert "(write a share, e.g. 0.99)" in complaints.about(("metrics", "rules", of, "objective"))
 
 
 @pytest.mark.parametrize(

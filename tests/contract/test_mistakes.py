@@ -17,17 +17,17 @@ MISTAKES: list[list[tuple[dict[str, Any], str]]] = [
     # the shape of one part
     [
         ({"image": "vllm/vllm-openai:v1.2.3"}, "(write registry, repository and tag)"),
-        ({"model": "Qwen/Qwen3-0.6B"}, "(write uri, as hf://organisation/name)"),
-        ({"accelerator": "nvidia"}, "(write type, as nvidia or cpu)"),
+        ({"model": "Qwen/Qwen3-0.6B"}, "(write uri, e.g. hf://organisation/name)"),
+        ({"accelerator": "nvidia"}, "(write type, e.g. nvidia or cpu)"),
         ({"engine": {"args": ["--max-model-len", "4096"]}}, "(write a map of flags"),
         ({"engine": {"env": [{"name": "HF_HOME", "value": "/cache"}]}}, "(write a map of name to value"),
         ({"engine": {"envFrom": {"secretRef": {"name": "a"}}}}, "(write a list"),
         ({"engine": {"extraArgs": "--enable-lora --max-loras 4"}}, "(write a list with one word in each item)"),
         ({"server": {"apiKey": "sk-secret"}}, "(write keys, a map of any name"),
         ({"cache": {"model": "/models"}}, "(write type, with claimName or size)"),
-        ({"checks": {"disabled": ["serviceType"]}}, "(write a map, as NAME: true)"),
-        ({"strategy": "Recreate"}, "(write type, as Recreate)"),
-        ({"resources": {"limits": {"gpu": 1}, "requests": {"memory": "16GB"}}}, "(write an amount"),
+        ({"checks": {"disabled": ["serviceType"]}}, "(write a map, e.g. NAME: true)"),
+        ({"strategy": "Recreate"}, "(write type, e.g. Recreate)"),
+        ({"resources": {"limits": {"gpu": 1}, "requests": {"memory": "16GB"}}}, "(write a quantity"),
         ({"nodeSelector": [{"pool": "gpu"}]}, "(write a map of name to text)"),
         ({"tolerations": {"key": "nvidia.com/gpu", "operator": "Exists"}}, "(write a list of such maps)"),
         ({"topologySpreadConstraints": {"maxSkew": 1}}, "(write a list of such maps)"),
@@ -45,8 +45,8 @@ MISTAKES: list[list[tuple[dict[str, Any], str]]] = [
     ],
     # a part of a part, in the words of other projects
     [
-        ({"engine": {"args": {"maxModelLen": 4096, "gpu-memory-utilization": "90%"}}}, "(write a number, as 0.9)"),
-        ({"engine": {"model": "Qwen/Qwen3-0.6B"}}, "(write it beside engine)"),
+        ({"engine": {"args": {"maxModelLen": 4096, "gpu-memory-utilization": "90%"}}}, "(write a number, e.g. 0.9)"),
+        ({"engine": {"model": "Qwen/Qwen3-0.6B"}}, "(write it at the root)"),
         ({"engine": {"args": {"max-num-seqs": "many", "speculative-config": "ngram"}}}, "(write a map)"),
         ({"model": {"args": {"max-model-len": 1}}}, "(write it in engine.args)"),
         ({"model": {"credentials": "hf_token"}}, "(write existingSecret, the name of a Secret, and key)"),
@@ -58,27 +58,27 @@ MISTAKES: list[list[tuple[dict[str, Any], str]]] = [
         ({"drain": {"terminationGracePeriodSeconds": 60}}, "(write delaySeconds and timeoutSeconds"),
         ({"cache": {"enabled": True, "compile": {"existingClaim": "a"}}}, "(write type existing and claimName)"),
         ({"cache": {"size": "10Gi"}}, "(write it in model or compile)"),
-        ({"checks": {"serviceType": False}}, "(write it in disabled, as NAME: true)"),
+        ({"checks": {"serviceType": False}}, "(write it in disabled, e.g. NAME: true)"),
         ({"strategy": {"maxSurge": 1}}, "(write it in rollingUpdate)"),
         ({"resources": {"nvidia.com/gpu": 1, "limits": {"gpu": 1}}}, "(write cpu, memory or the full name"),
         ({"serviceAccount": {"automountServiceAccountToken": True}}, "(leave it out, the server needs no token)"),
         ({"podDisruptionBudget": {"minAvailable": 1}}, "(write maxUnavailable"),
         ({"metrics": {"enabled": True}}, "(write it in serviceMonitor, podMonitor or scrapeAnnotations)"),
-        ({"metrics": {"serviceMonitor": {"additionalLabels": {}, "interval": "30"}}}, "(write a time, as 30s)"),
+        ({"metrics": {"serviceMonitor": {"additionalLabels": {}, "interval": "30"}}}, "(write a duration, e.g. 30s)"),
         ({"autoscaling": {"enabled": True}}, "(write it in hpa or keda)"),
         ({"autoscaling": {"hpa": {"targetCPUUtilizationPercentage": 80}}}, "(write metricName and targetPerReplica)"),
-        ({"autoscaling": {"keda": {"serverAddress": "prometheus:9090"}}}, "(write a URL, as http://prometheus:9090)"),
+        ({"autoscaling": {"keda": {"serverAddress": "prometheus:9090"}}}, "(write a URL, e.g. http://prometheus:9090)"),
         ({"networkPolicy": {"ingress": []}}, "(write from)"),
         ({"service": {"ports": []}}, "(write port)"),
         ({"image": {"name": "vllm/vllm-openai"}}, "(write repository)"),
         ({"imagePullSecrets": "registry"}, "(write a list"),
-        ({"nameOverride": "My Model"}, "(write small letters, digits and dashes)"),
-        ({"priorityClassName": "first\nlast"}, "(write small letters, digits, dashes and dots)"),
-        ({"serviceAccount": {"name": "My Account"}}, "(write small letters, digits, dashes and dots)"),
+        ({"nameOverride": "My Model"}, "(write lower-case letters, digits and dashes)"),
+        ({"priorityClassName": "first\nlast"}, "(write lower-case letters, digits, dashes and dots)"),
+        ({"serviceAccount": {"name": "My Account"}}, "(write lower-case letters, digits, dashes and dots)"),
     ],
     # the root
     [
-        ({"vllm": {"replicas": 2}}, "(write what is in it at the root"),
+        ({"vllm": {"replicas": 2}}, "(write its keys at the root"),
         ({"servingEngineSpec": {"modelSpec": []}}, "one release serves one model"),
         ({"persistence": {"enabled": True}}, "(write cache.model"),
         ({"shmSize": "20Gi"}, "(leave it out"),
@@ -92,7 +92,7 @@ MISTAKES: list[list[tuple[dict[str, Any], str]]] = [
         ({"runtimeClass": "nvidia"}, "(write runtimeClassName"),
         ({"storageUri": "hf://a/b"}, "(write model.uri"),
         ({"customObjects": []}, "(write extraObjects"),
-        ({"secrets": {}}, "which name a Secret"),
+        ({"secrets": {}}, "which reference a Secret"),
         ({"command": ["vllm", "serve"]}, "(leave it out, the image starts vllm serve"),
         ({"replicas": 2.5}, "integer"),
     ],
@@ -132,7 +132,7 @@ def test_a_mistake_is_answered_with_what_to_write(mistakes: list[tuple[dict[str,
 
 @pytest.mark.parametrize(("kind", "wrong"), [("array", [[], ["a"]]), ("object", [{}, {"a": 1}]), ("string", ["", "a"])])
 def test_nothing_of_a_type_that_is_answered_with_a_text_is_valid(kind: str, wrong: list[Any]) -> None:
-    keywords = generator.INSTEAD[kind]("(write a map, as NAME: true)")
+    keywords = generator.INSTEAD[kind]("(write a map, e.g. NAME: true)")
     schema = jsonschema.Draft7Validator({"type": ["integer", kind], **keywords})
     assert schema.is_valid(1)
     assert [value for value in wrong if schema.is_valid(value)] == []

@@ -9,7 +9,6 @@ Steps = tuple[str, ...]
 
 #: Keys that only one value gets past the checks or Pod Security "restricted", and one that no values file sets.
 FIXED = {
-    "x-null",
     "podSecurityContext.runAsNonRoot",
     "securityContext.allowPrivilegeEscalation",
     "securityContext.capabilities.drop",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scripts.generate import registry
 from scripts.last_release import LastRelease
 from scripts.value_sets import SHIPPED
-from tests.contract import test_chart, test_chart_readme, test_schema
+from tests.contract import test_chart, test_chart_readme, test_generated, test_schema
 from tests.render import test_upgrade
 from vllm_chart.render import helm
 from vllm_chart.render.objects import Manifest, Objects
@@ -24,11 +26,18 @@ def templates(file: str, old: str, new: str) -> tuple[Any, str, Any]:
     return test_chart, "TEMPLATES", changed
 
 
-def uncommented() -> str:
-    """values.yaml without the sentence above one key."""
-    lines = test_chart.DEFAULTS_TEXT.splitlines(keepends=True)
-    at = next(number for number, line in enumerate(lines) if line.startswith("replicas:"))
-    return "".join(line for number, line in enumerate(lines) if number != at - 1)
+def undescribed() -> dict[str, Any]:
+    """The schema for editors without the description of one key."""
+    schema = copy.deepcopy(test_chart.EDITOR_SCHEMA)
+    del schema["properties"]["replicas"]["description"]
+    return schema
+
+
+def described() -> dict[str, Any]:
+    """values.schema.yaml with a description of a key of values.yaml."""
+    source = copy.deepcopy(test_schema.SOURCE)
+    source["properties"]["replicas"]["description"] = "Number of replicas."
+    return source
 
 
 #: What moves alone, and the test that must see it: a module's constant with its new content.
@@ -45,9 +54,13 @@ DRIFTS: dict[str, tuple[Callable[[], None], tuple[Any, str, Any]]] = {
         test_chart.test_every_path_that_a_template_reads_is_declared,
         templates("_test.tpl", ".Values.service.port", ".Values.service.porrt"),
     ),
-    "a key without a sentence": (
-        test_chart.test_every_key_of_values_yaml_is_explained_in_the_line_above,
-        (test_chart, "DEFAULTS_TEXT", uncommented()),
+    "a key without a comment": (
+        test_chart.test_every_key_of_values_yaml_has_a_comment,
+        (test_chart, "EDITOR_SCHEMA", undescribed()),
+    ),
+    "a key that is described twice": (
+        partial(test_schema.test_description_of_key_stands_in_values_yaml_alone_and_reaches_editors, ("replicas",)),
+        (test_schema, "SOURCE", described()),
     ),
     "a helper that nobody uses": (
         test_chart.test_every_helper_says_what_it_returns_and_is_used,
@@ -58,16 +71,12 @@ DRIFTS: dict[str, tuple[Callable[[], None], tuple[Any, str, Any]]] = {
         templates("service.yaml", "kind: Service", 'kind: {{ fail "no" }}'),
     ),
     "a check that no list names": (
-        test_chart.test_checks_are_the_same_in_the_list_the_templates_and_the_schema,
+        test_chart.test_list_of_checks_names_each_check_of_the_templates,
         templates("_checks.tpl", 'define "vllm.check.cache"', 'define "vllm.check.caches"'),
     ),
-    "a schema that was written by hand": (
-        test_schema.test_the_schema_is_what_its_sources_give,
-        (test_schema, "TEXT", test_schema.TEXT + " "),
-    ),
-    "a README that was written by hand": (
-        test_chart_readme.test_the_readme_is_what_its_sources_give,
-        (test_chart_readme, "README", test_chart_readme.README + " "),
+    "a generated file that was written by hand": (
+        partial(test_generated.test_generated_files_are_current, "schemas"),
+        (registry, "_current", lambda path: path.read_text(encoding="utf-8") + " "),
     ),
     "a value without a row in the README": (
         test_chart_readme.test_every_value_check_and_refused_flag_has_a_row_with_a_meaning,

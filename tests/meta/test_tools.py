@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.generate import snapshots
+from scripts.generate import registry, snapshots
 from scripts.value_sets import overlooked, unset
 from vllm_chart.chart import CHART
 from vllm_chart.render import go_yaml, helm
@@ -181,4 +181,6 @@ def test_a_manifest_that_is_changed_missing_or_left_over_is_seen(tmp_path: Path)
     (tmp_path / "cpu.yaml").write_text("changed", encoding="utf-8")
     (tmp_path / "embedding.yaml").unlink()
     (tmp_path / "left-over.yaml").touch()
-    assert snapshots.stale(tmp_path) == ["cpu.yaml", "embedding.yaml", "left-over.yaml"]
+    stale = registry.stale(snapshots.files(tmp_path))
+    assert sorted(path.name for path in stale) == ["cpu.yaml", "embedding.yaml", "left-over.yaml"]
+    assert stale[tmp_path / "left-over.yaml"] is None

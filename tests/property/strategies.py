@@ -58,7 +58,7 @@ DEPTH = 5
 KEYS = sorted({*POD_LISTS.values(), *CONTAINER_LISTS.values()}, key=lambda keys: (-len(keys), keys))
 
 #: Keys whose content is a pod's, or anything: the schema can't promise that Kubernetes takes it.
-FREE = {"podSpec", "extraObjects", "extraVolumes", "extraVolumeMounts", "initContainers", "global", "enabled", "x-null"}
+FREE = {"podSpec", "extraObjects", "extraVolumes", "extraVolumeMounts", "initContainers", "global", "enabled"}
 #: The same deeper down.
 FREE_WITHIN = {"leaderPodSpec", "workerPodSpec"}
 

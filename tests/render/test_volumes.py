@@ -21,9 +21,11 @@ def listed() -> tuple[set[str], set[str]]:
     text = (CHART / "values.yaml").read_text(encoding="utf-8")
     comment = re.search(r"((?:^# .*\n)+)extraVolumes:", text, flags=re.MULTILINE)
     assert comment
-    found = re.search(r"of the same name: (.*?)\. Do not replace (.*?), which", comment[1].replace("\n# ", " "))
+    found = re.search(
+        r"one of the chart's replaces it: (.*?)\. Do not replace (.*?), which", comment[1].replace("\n# ", " ")
+    )
     assert found, "name the volumes in two sentences"
-    replaceable, kept = (set(re.split(r", | and ", words)) for words in found.groups())
+    replaceable, kept = (set(re.split(r", | and | or ", words)) for words in found.groups())
     return replaceable, kept
 
 

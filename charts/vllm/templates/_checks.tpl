@@ -70,7 +70,7 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.modelUri: the model and its adapters come from where the chart can mount or vLLM can fetch them. */ -}}
+{{- /* vllm.check.modelUri: each model and adapter URI has a supported form. */ -}}
 {{- define "vllm.check.modelUri" -}}
 {{- $forms := list
   "hf://[\\w.-]+(/[\\w.-]+)?"
@@ -86,7 +86,7 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.modelTag: an oci:// model is named by a tag or digest that stays what it is. */ -}}
+{{- /* vllm.check.modelTag: each oci:// model has a tag other than latest, or a digest. */ -}}
 {{- define "vllm.check.modelTag" -}}
 {{- range include "vllm.sources" . | fromJsonArray -}}
 {{- if and (eq .scheme "oci") (or (not (regexMatch "[:@]" (base .rest))) (hasSuffix ":latest" .rest)) -}}
@@ -95,7 +95,7 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.modelSource: keys that only some sources know are set only for these. */ -}}
+{{- /* vllm.check.modelSource: credentials, revision and model.copyFrom are set only for the kinds of URI that they apply to. */ -}}
 {{- define "vllm.check.modelSource" -}}
 {{- $oci := false -}}
 {{- range include "vllm.sources" . | fromJsonArray -}}
@@ -130,7 +130,7 @@ model.copyFrom is "{{ . }}", but nothing comes by oci://: leave it out.
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.adapterName: an adapter has a name of its own. */ -}}
+{{- /* vllm.check.adapterName: no adapter has a name of the model. */ -}}
 {{- define "vllm.check.adapterName" -}}
 {{- $names := include "vllm.modelNames" . | fromJsonArray -}}
 {{- range include "vllm.sources" . | fromJsonArray | rest -}}
@@ -140,7 +140,7 @@ model.copyFrom is "{{ . }}", but nothing comes by oci://: leave it out.
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.imageTag: the server's image is named by a tag that exists and stays what it is. */ -}}
+{{- /* vllm.check.imageTag: the vLLM image has a tag other than latest, or a digest. */ -}}
 {{- define "vllm.check.imageTag" -}}
 {{- with .server.image -}}
 {{- if or (hasSuffix ":latest" .) (not (regexMatch "[:@]" (base .))) -}}
@@ -154,7 +154,7 @@ image.tag is {{ .tag }}, but tags of vLLM's images begin with v: set image.tag t
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.imageVolume: a live cluster mounts image volumes; offline nobody knows the cluster. */ -}}
+{{- /* vllm.check.imageVolume: the cluster supports image volumes if an oci:// model is mounted as one. Skipped without a live cluster. */ -}}
 {{- define "vllm.check.imageVolume" -}}
 {{- $live := .Capabilities.APIVersions.Has "apiregistration.k8s.io/v1" -}}
 {{- $version := .Capabilities.KubeVersion.Version -}}
@@ -167,7 +167,7 @@ image.tag is {{ .tag }}, but tags of vLLM's images begin with v: set image.tag t
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.runtimeLora: adapters are loaded while the server runs only by those who have a key, and by the one API server that there is. */ -}}
+{{- /* vllm.check.runtimeLora: loading adapters at run time requires an API key, and a single API server. */ -}}
 {{- define "vllm.check.runtimeLora" -}}
 {{- $on := .Values.model.lora.runtimeUpdates -}}
 {{- range .server.env -}}
@@ -184,7 +184,7 @@ model.lora.runtimeUpdates is true, which vLLM refuses with {{ $servers }} API se
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.multiNode: the devices are divided evenly among the nodes, and nothing is left to guess. */ -}}
+{{- /* vllm.check.multiNode: the devices of a group divide evenly among its nodes, and vLLM supports the combination of settings. */ -}}
 {{- define "vllm.check.multiNode" -}}
 {{- if include "vllm.group" . -}}
 {{- $nodes := include "vllm.nodes" . | int64 -}}
@@ -205,7 +205,7 @@ engine.args.distributed-executor-backend is {{ . }}, but on several nodes the ch
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.groupStrategy: groups are replaced as LeaderWorkerSet can. */ -}}
+{{- /* vllm.check.groupStrategy: the update strategy of a group is one that LeaderWorkerSet supports. */ -}}
 {{- define "vllm.check.groupStrategy" -}}
 {{- if include "vllm.group" . -}}
 {{- $rolling := include "vllm.groupRollout" . | fromJson -}}
@@ -218,7 +218,7 @@ strategy.rollingUpdate.maxUnavailable is 0 with one server of several nodes, for
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.leaderWorkerSet: a live cluster has what keeps the pods of a group together; offline nobody knows. */ -}}
+{{- /* vllm.check.leaderWorkerSet: the cluster has LeaderWorkerSet if parallelism.nodes is above 1. Skipped without a live cluster. */ -}}
 {{- define "vllm.check.leaderWorkerSet" -}}
 {{- $has := .Capabilities.APIVersions -}}
 {{- if and (include "vllm.group" .) ($has.Has "apiregistration.k8s.io/v1") (not ($has.Has "leaderworkerset.x-k8s.io/v1")) -}}
@@ -226,7 +226,7 @@ parallelism.nodes is {{ include "vllm.nodes" . }}, but the cluster has no leader
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.accelerator: the accelerator has an image, and keys about devices are set only where there are devices. */ -}}
+{{- /* vllm.check.accelerator: the accelerator type has an image, and cpu has no settings for devices. */ -}}
 {{- define "vllm.check.accelerator" -}}
 {{- with .Values.accelerator -}}
 {{- if not (or $.Values.image.repository (include "vllm.accelerator" $ | fromJson).repository) -}}
@@ -242,7 +242,7 @@ accelerator.{{ $key }} is {{ include "vllm.scalar" . }}, but accelerator.type cp
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.acceleratorCount: devices typed into resources agree with the derived number. */ -}}
+{{- /* vllm.check.acceleratorCount: the number of devices in resources, if any, is the number that the pod uses. */ -}}
 {{- define "vllm.check.acceleratorCount" -}}
 {{- $name := include "vllm.resourceName" . -}}
 {{- $devices := include "vllm.devices" . -}}
@@ -256,7 +256,7 @@ resources.{{ $part }} asks for {{ include "vllm.scalar" $given }} {{ $name }}, b
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.deviceClaims: the server uses claims that its pod has. */ -}}
+{{- /* vllm.check.deviceClaims: each claim in resources.claims is in podSpec.resourceClaims. */ -}}
 {{- define "vllm.check.deviceClaims" -}}
 {{- $names := list -}}
 {{- range .pod.resourceClaims -}}
@@ -269,7 +269,7 @@ resources.claims names {{ .name }}, which the pod does not have: add it to podSp
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.quantization: the quantization method runs on the accelerator. */ -}}
+{{- /* vllm.check.quantization: the accelerator supports the quantization method. */ -}}
 {{- define "vllm.check.quantization" -}}
 {{- $method := index (.Values.engine.args | default dict) "quantization" -}}
 {{- with (include "vllm.accelerator" . | fromJson).quantization -}}
@@ -282,7 +282,7 @@ engine.args.dtype is {{ .Values.engine.args.dtype }}, for which vLLM has no kern
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.hostMemory: the memory limit holds what vLLM keeps in host memory. */ -}}
+{{- /* vllm.check.hostMemory: the memory limit covers what vLLM keeps in host memory. */ -}}
 {{- define "vllm.check.hostMemory" -}}
 {{- $limit := ((.server.resources).limits).memory -}}
 {{- $parts := include "vllm.hostMemory" . | fromJson -}}
@@ -291,7 +291,7 @@ resources.limits.memory is {{ include "vllm.scalar" $limit }}, but the server ne
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.gracePeriod: the pod is not killed before its requests are done. */ -}}
+{{- /* vllm.check.gracePeriod: the termination grace period covers the drain. */ -}}
 {{- define "vllm.check.gracePeriod" -}}
 {{- $drain := add .Values.drain.delaySeconds .Values.drain.timeoutSeconds -}}
 {{- $given := list -}}
@@ -309,7 +309,7 @@ resources.limits.memory is {{ include "vllm.scalar" $limit }}, but the server ne
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.podSpec: what is laid over the pods keeps the command, the arguments and the preStop hook on which other keys depend. No error would tell of their loss. */ -}}
+{{- /* vllm.check.podSpec: overlays of the pod keep the command, the arguments and the preStop hook on which other keys depend. */ -}}
 {{- define "vllm.check.podSpec" -}}
 {{- $roles := list (dict "root" . "pod" .pod "key" "podSpec" "over" .Values.podSpec) -}}
 {{- if include "vllm.group" . -}}
@@ -368,7 +368,7 @@ resources.limits.memory is {{ include "vllm.scalar" $limit }}, but the server ne
 {{- uniq $sentences | join "\n" -}}
 {{- end -}}
 
-{{- /* vllm.check.serverFiles: the server finds the chart's programs and its API keys where it looks for them. */ -}}
+{{- /* vllm.check.serverFiles: the vLLM container mounts the chart's programs and its API keys. */ -}}
 {{- define "vllm.check.serverFiles" -}}
 {{- $keyed := include "vllm.apiKeys" . | fromJson -}}
 {{- $sentences := list -}}
@@ -421,7 +421,7 @@ resources.limits.memory is {{ include "vllm.scalar" $limit }}, but the server ne
 {{- uniq $sentences | join "\n" -}}
 {{- end -}}
 
-{{- /* vllm.check.pythonPath: Python finds the server's middleware. */ -}}
+{{- /* vllm.check.pythonPath: the environment variable PYTHONPATH contains the folder of the chart's middleware. */ -}}
 {{- define "vllm.check.pythonPath" -}}
 {{- $folder := include "vllm.lifecycleFolder" . -}}
 {{- $given := dict -}}
@@ -435,7 +435,7 @@ The server's environment has PYTHONPATH {{ $given.value | default "unset or from
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.volumeSource: a volume has one source, which podSpec adds to instead of replacing. */ -}}
+{{- /* vllm.check.volumeSource: each volume has exactly one source after podSpec is merged. */ -}}
 {{- define "vllm.check.volumeSource" -}}
 {{- $volumes := list -}}
 {{- range .pods -}}
@@ -449,7 +449,7 @@ Volume {{ .name }} of the pod has {{ len $sources }} sources ({{ join ", " $sour
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.cache: a cache has what its type needs, and nothing that it has no use for. */ -}}
+{{- /* vllm.check.cache: each cache has the settings that its type requires, and no others. */ -}}
 {{- define "vllm.check.cache" -}}
 {{- range $name, $cache := .Values.cache -}}
 {{- if and (eq $cache.type "existing") (not $cache.claimName) -}}
@@ -467,7 +467,7 @@ cache.model.type is {{ .Values.cache.model.type }}, but the cache is for what co
 {{ end -}}
 {{- end -}}
 
-{{- /* vllm.check.claimAccess: several servers share only claims that several nodes can mount. */ -}}
+{{- /* vllm.check.claimAccess: a PVC that the chart creates can be mounted by all replicas. */ -}}
 {{- define "vllm.check.claimAccess" -}}
 {{- $replicas := include "vllm.maxReplicas" . | int64 -}}
 {{- $nodes := include "vllm.nodes" . | int64 -}}
@@ -479,7 +479,7 @@ There may be {{ $replicas }} replicas{{ if gt $nodes 1 }} of {{ $nodes }} pods{{
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.metricsOnce: one way of scraping is chosen, or each series would be there twice. */ -}}
+{{- /* vllm.check.metricsOnce: only one way of scraping is enabled, so that no series is collected twice. */ -}}
 {{- define "vllm.check.metricsOnce" -}}
 {{- $chosen := list -}}
 {{- range $name, $way := omit .Values.metrics "rules" "dashboard" -}}
@@ -492,7 +492,7 @@ There may be {{ $replicas }} replicas{{ if gt $nodes 1 }} of {{ $nodes }} pods{{
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.objectives: an objective can be measured, as vLLM counts what took up to some bounds, and its fastest alert can fire, as it needs 14.4 times the share that may be slow. */ -}}
+{{- /* vllm.check.objectives: each threshold is a bucket boundary of its histogram, and each objective is at least 0.94, below which the fastest alert cannot fire. */ -}}
 {{- define "vllm.check.objectives" -}}
 {{- if .Values.metrics.rules.enabled -}}
 {{- $own := index (.Values.engine.args | default dict) "custom-histogram-buckets" | default dict -}}
@@ -516,7 +516,7 @@ metrics.rules.{{ $name }}.objective is {{ include "vllm.scalar" .objective }}, a
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.autoscalers: one autoscaler owns the number of replicas. */ -}}
+{{- /* vllm.check.autoscalers: only one autoscaler is enabled. */ -}}
 {{- define "vllm.check.autoscalers" -}}
 {{- with .Values.autoscaling -}}
 {{- if and .hpa.enabled .keda.enabled -}}
@@ -525,7 +525,7 @@ autoscaling.hpa and autoscaling.keda are both enabled, and would pull the number
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.autoscalingRange: an autoscaler has room. */ -}}
+{{- /* vllm.check.autoscalingRange: the maximum number of replicas of an autoscaler is not below its minimum. */ -}}
 {{- define "vllm.check.autoscalingRange" -}}
 {{- range $name, $autoscaler := .Values.autoscaling -}}
 {{- with $autoscaler -}}
@@ -536,7 +536,7 @@ autoscaling.{{ $name }}.maxReplicas is {{ include "vllm.scalar" .maxReplicas }},
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.kedaServer: KEDA is told which Prometheus to ask. */ -}}
+{{- /* vllm.check.kedaServer: the address of Prometheus is set if KEDA is enabled. */ -}}
 {{- define "vllm.check.kedaServer" -}}
 {{- with .Values.autoscaling.keda -}}
 {{- if and .enabled (not .serverAddress) -}}
@@ -545,7 +545,7 @@ autoscaling.keda.enabled is true, but KEDA has nobody to ask: set autoscaling.ke
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.kedaQuery: the query reads metrics that vLLM has, and records that the chart's rules make. */ -}}
+{{- /* vllm.check.kedaQuery: the KEDA query reads metrics that vLLM exposes or that the chart's rules record. */ -}}
 {{- define "vllm.check.kedaQuery" -}}
 {{- $keda := .Values.autoscaling.keda -}}
 {{- if and $keda.enabled $keda.query -}}
@@ -576,7 +576,7 @@ autoscaling.keda.query reads {{ . }}, which metrics.rules does not record: write
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.hpaTarget: what the HPA follows can be measured, and its target reached. */ -}}
+{{- /* vllm.check.hpaTarget: the HPA can measure its metric, and reach its target. */ -}}
 {{- define "vllm.check.hpaTarget" -}}
 {{- $resources := .server.resources | default dict -}}
 {{- with .Values.autoscaling.hpa -}}
@@ -594,7 +594,7 @@ autoscaling.hpa.targetPerReplica is {{ $target }}, but for kvCache it is a share
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.scaleToZero: what brings the first server back is not counted by servers. */ -}}
+{{- /* vllm.check.scaleToZero: the KEDA query does not read the metrics of the replicas if the minimum is 0. */ -}}
 {{- define "vllm.check.scaleToZero" -}}
 {{- with .Values.autoscaling.keda -}}
 {{- if and .enabled (eq (int64 .minReplicas) 0) (or (not .query) (include "vllm.readsServers" (list $ .query))) -}}
@@ -603,7 +603,7 @@ autoscaling.keda.minReplicas is 0, but the query reads what only a running serve
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.missingApi: a live cluster has the custom resources that are asked for; offline nobody knows. */ -}}
+{{- /* vllm.check.missingApi: the cluster has each custom resource that the values enable. Skipped without a live cluster. */ -}}
 {{- define "vllm.check.missingApi" -}}
 {{- $rules := .Values.metrics.rules -}}
 {{- $wanted := dict
@@ -623,7 +623,7 @@ autoscaling.keda.minReplicas is 0, but the query reads what only a running serve
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.engineArgs: no refused flag slips past the schema by having the schema's message as its value. */ -}}
+{{- /* vllm.check.engineArgs: no rejected flag in engine.args passes the schema by having the schema's own message as its value. */ -}}
 {{- define "vllm.check.engineArgs" -}}
 {{- with .Values.engine.args -}}
 {{- $flags := include "vllm.flags" $ | fromJson -}}
@@ -641,7 +641,7 @@ engine.args.{{ $name }} is no flag of vLLM: write the flag as vllm serve --help=
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.extraArgs: raw arguments leave alone what the chart sets, in every spelling that vLLM's parser takes: underscores, short forms, prefixes. */ -}}
+{{- /* vllm.check.extraArgs: no argument in engine.extraArgs is a flag that the chart sets, in any spelling that vLLM accepts. */ -}}
 {{- define "vllm.check.extraArgs" -}}
 {{- with .Values.engine.extraArgs -}}
 {{- $flags := include "vllm.flags" $ | fromJson -}}
@@ -668,7 +668,7 @@ engine.extraArgs has "{{ $argument }}", which the chart sets as --{{ . }}: {{ in
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.serverPort: the server listens where probes, Service and monitors look for it, also where podSpec has arguments of its own. */ -}}
+{{- /* vllm.check.serverPort: the arguments of the vLLM container set no other port than server.port. */ -}}
 {{- define "vllm.check.serverPort" -}}
 {{- $port := include "vllm.scalar" .Values.server.port -}}
 {{- $args := .server.args -}}
@@ -682,7 +682,7 @@ podSpec has {{ . }} among the server's arguments, but probes, Service and monito
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.literalSecrets: secrets come from Secrets, not from values. */ -}}
+{{- /* vllm.check.literalSecrets: no environment variable or argument contains a secret in plain text. */ -}}
 {{- define "vllm.check.literalSecrets" -}}
 {{- $containers := list -}}
 {{- range .pods -}}
@@ -701,7 +701,7 @@ args of container {{ $container.name }}: {{ regexFind "--[a-z-]+" . }} holds a s
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.serviceType: vLLM's unguarded paths stay inside the cluster. */ -}}
+{{- /* vllm.check.serviceType: the Service is of type ClusterIP, so that unauthenticated paths of vLLM stay inside the cluster. */ -}}
 {{- define "vllm.check.serviceType" -}}
 {{- with .Values.service.type -}}
 {{- if ne . "ClusterIP" -}}
@@ -710,7 +710,7 @@ service.type is {{ . }}, which exposes every path of vLLM, also those that no AP
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.nodePort: a node port is set only for a Service that has one. */ -}}
+{{- /* vllm.check.nodePort: a node port is set only for a Service of type NodePort or LoadBalancer. */ -}}
 {{- define "vllm.check.nodePort" -}}
 {{- with .Values.service -}}
 {{- if and .nodePort (eq .type "ClusterIP") -}}
@@ -719,7 +719,7 @@ service.nodePort is {{ include "vllm.scalar" .nodePort }}, but service.type is C
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.rootPath: the root path overlaps with no path that an API key guards, nor with one of the probes. vLLM's routes take it off by whole segments, but vLLM takes it off as text before it looks for a guarded path. */ -}}
+{{- /* vllm.check.rootPath: the root path overlaps neither with a path that requires an API key nor with one of the probes. vLLM's router removes it by whole segments, but its authentication removes it as text. */ -}}
 {{- define "vllm.check.rootPath" -}}
 {{- $given := .Values.server.rootPath | default "" -}}
 {{- $args := .server.args -}}
@@ -748,7 +748,7 @@ server.rootPath is {{ $given }}, which probes and monitors request without a roo
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.exposedPaths: only paths for clients are routed from outside, and with a key only those that it guards. */ -}}
+{{- /* vllm.check.exposedPaths: only paths for clients are exposed, and with API keys only paths that require one. */ -}}
 {{- define "vllm.check.exposedPaths" -}}
 {{- if or .Values.server.exposedPaths .Values.ingress.enabled .Values.httpRoute.enabled -}}
 {{- range include "vllm.exposedPaths" . | fromJsonArray -}}
@@ -761,7 +761,7 @@ server.exposedPaths has {{ . }}, which no API key guards, though server.apiKey.k
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.httpRoute: a route belongs to a Gateway. */ -}}
+{{- /* vllm.check.httpRoute: the HTTPRoute has a Gateway. */ -}}
 {{- define "vllm.check.httpRoute" -}}
 {{- with .Values.httpRoute -}}
 {{- if and .enabled (not .parentRefs) -}}
@@ -770,7 +770,7 @@ httpRoute.enabled is true, but no Gateway is named: set httpRoute.parentRefs, as
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.check.inferencePool: a pool has an endpoint picker, and servers that it can speak to. */ -}}
+{{- /* vllm.check.inferencePool: the InferencePool has an endpoint picker, and the server uses plain HTTP. */ -}}
 {{- define "vllm.check.inferencePool" -}}
 {{- with .Values.inferencePool -}}
 {{- if and .enabled (not .endpointPicker.name) -}}

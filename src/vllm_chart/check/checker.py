@@ -206,9 +206,9 @@ def _refused(error: HelmError, subject: Subject, chart: Path) -> Iterator[Proble
     file = chart / "values.schema.json"
     schema = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
     found = parse_helm_errors(error.text, schema)
-    nulls = any(refusal.place == "x-null" for refusal in found)
+    nulls = any(refusal.place == "" and refusal.wrong.startswith("null ") for refusal in found)
     for refusal in found:
-        if refusal.place == "x-null":
+        if nulls and refusal.place == "":
             continue
         told = refusal
         if nulls and refusal.wrong == "is missing" and _is_null(subject.values, refusal.place):
