@@ -25,6 +25,7 @@ from ci import go_programs, tools
 from ci.common import ROOT
 from scripts.mutation.mutants import Mutant
 from scripts.mutation.trials import ALIVE, STILLBORN, TESTS, every_mutant, key
+from scripts.templates import template_files
 from vllm_chart.cache import CACHE
 from vllm_chart.chart import CHART
 from vllm_chart.command import main
@@ -43,7 +44,7 @@ def run() -> None:
     """Try mutants, tell the score by template, and fail for those that survive without a reason."""
     tools.put_on_path("helm", pinned=True)  # the renderer is of that version
     os.environ["VLLM_CHART_RENDERS"] = str(CACHE / "renders")
-    missing = {path.name for path in (CHART / "templates").iterdir()} ^ TESTS.keys()
+    missing = template_files(CHART).keys() ^ TESTS.keys()
     if missing:
         raise UserError(f"scripts/mutation/trials.py doesn't say which tests are about {', '.join(sorted(missing))}.")
     chosen = _sample([mutant for mutant in every_mutant() if os.environ.get("ONLY", "") in mutant.file])

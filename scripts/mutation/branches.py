@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from scripts.templates import template_files
 from vllm_chart.render import helm
 
 #: One action of a template: its left trim, its words and its right trim; texts in it may hold braces.
@@ -117,12 +118,12 @@ def mark_chart(chart: Path, folder: Path, *, live: bool = False) -> dict[str, Br
     """Copy a chart into a folder, with a marker in each branch of its templates; returns the branches by marker."""
     shutil.copytree(chart, folder)
     found: dict[str, Branch] = {}
-    for path in sorted((folder / "templates").iterdir()):
-        text, branches = marked(path.name, path.read_text(encoding="utf-8"))
+    for name, path in template_files(folder).items():
+        text, branches = marked(name, path.read_text(encoding="utf-8"))
         for pattern, stand_in in LIVE.items() if live else ():
             text = pattern.sub(stand_in, text)
         path.write_text(text, encoding="utf-8")
-        found |= {f"{path.name}#{index}": branch for index, branch in enumerate(branches)}
+        found |= {f"{name}#{index}": branch for index, branch in enumerate(branches)}
     if live:
         (folder / "running.json").write_text("{}", encoding="utf-8")
     return found

@@ -26,6 +26,7 @@ import yaml
 from ci.common import ROOT, digest
 from scripts.mutation.branches import Branch, Case, Reach, around
 from scripts.mutation.mutants import Mutant, mutants
+from scripts.templates import template_files
 from scripts.value_sets import ValueSet, value_sets
 from vllm_chart.cache import CACHE
 from vllm_chart.chart import CHART
@@ -41,45 +42,88 @@ _OUTCOMES = (ALIVE, HELM, INVARIANT, TEST, STILLBORN)
 #: The tests that are about a template, which come first.
 TESTS = {
     "NOTES.txt": "render/test_objects.py render/test_scaling_and_metrics.py render/test_exposure.py",
-    "_accelerator.tpl": "render/test_pod.py contract/test_messages.py render/test_objects.py",
-    "_args.tpl": "render/test_pod.py contract/test_flags.py render/test_api_keys.py render/test_sources.py",
-    "_autoscaling.tpl": "render/test_scaling_and_metrics.py render/test_autoscaler_switch.py",
-    "_cache.tpl": "render/test_storage.py render/test_pod.py render/test_sources.py",
-    "_checks.tpl": "contract/test_messages.py",
-    "_env.tpl": "render/test_pod.py render/test_sources.py render/test_api_keys.py render/test_lifecycle.py",
-    "_exposure.tpl": "render/test_exposure.py render/test_network_policy.py render/test_objects.py",
-    "_group.tpl": "render/test_group.py contract/test_messages.py",
-    "_image.tpl": "render/test_pod.py render/test_subchart.py",
-    "_lifecycle.tpl": "render/test_lifecycle.py render/test_pod.py render/test_prestop.py render/test_objects.py",
-    "_metrics.tpl": "render/test_observability.py render/test_scaling_and_metrics.py",
-    "_model.tpl": "render/test_sources.py render/test_pod.py render/test_helm_test.py render/test_exposure.py",
+    "_functions.tpl": "render/test_observability.py render/test_pod.py render/test_objects.py",
     "_names.tpl": "render/test_objects.py render/test_subchart.py render/test_observability.py",
-    "_overlay.tpl": "render/test_pod_spec.py",
-    "_pod.tpl": "render/test_pod.py render/test_pod_spec.py render/test_lifecycle.py render/test_sources.py",
-    "_resources.tpl": "render/test_pod.py render/test_storage.py contract/test_messages.py render/test_pod_spec.py",
-    "_security.tpl": "render/test_api_keys.py render/test_exposure.py render/test_observability.py",
     "_test.tpl": "render/test_helm_test.py render/test_exposure.py",
-    "adapter-config.yaml": "render/test_scaling_and_metrics.py render/test_observability.py",
-    "checks.yaml": "contract/test_messages.py",
-    "configmap.yaml": "render/test_lifecycle.py render/test_pod.py",
-    "dashboard.yaml": "render/test_observability.py",
-    "deployment.yaml": "render/test_scaling_and_metrics.py render/test_pod.py render/test_autoscaler_switch.py",
+    "autoscaling/_hpa.tpl": "render/test_scaling_and_metrics.py render/test_observability.py",
+    "autoscaling/_keda.tpl": "render/test_scaling_and_metrics.py",
+    "autoscaling/_replicas.tpl": "render/test_autoscaler_switch.py render/test_scaling_and_metrics.py",
+    "autoscaling/adapter-configmap.yaml": "render/test_scaling_and_metrics.py render/test_observability.py",
+    "autoscaling/horizontalpodautoscaler.yaml": "render/test_scaling_and_metrics.py",
+    "autoscaling/scaledobject.yaml": "render/test_scaling_and_metrics.py",
+    "checks/_accelerator.tpl": "contract/test_messages.py",
+    "checks/_arguments.tpl": "contract/test_messages.py",
+    "checks/_autoscaling.tpl": "contract/test_messages.py",
+    "checks/_checks.tpl": "contract/test_messages.py",
+    "checks/_cluster.tpl": "contract/test_messages.py",
+    "checks/_group.tpl": "contract/test_messages.py",
+    "checks/_image.tpl": "contract/test_messages.py",
+    "checks/_model.tpl": "contract/test_messages.py",
+    "checks/_network.tpl": "contract/test_messages.py",
+    "checks/_observability.tpl": "contract/test_messages.py",
+    "checks/_pod.tpl": "contract/test_messages.py",
+    "checks/_storage.tpl": "contract/test_messages.py",
+    "checks/checks.yaml": "contract/test_messages.py",
     "extra-objects.yaml": "render/test_objects.py",
-    "horizontalpodautoscaler.yaml": "render/test_scaling_and_metrics.py",
-    "httproute.yaml": "render/test_exposure.py",
-    "inferencepool.yaml": "render/test_exposure.py",
-    "ingress.yaml": "render/test_exposure.py",
-    "leaderworkerset.yaml": "render/test_group.py",
-    "monitors.yaml": "render/test_scaling_and_metrics.py render/test_observability.py",
-    "networkpolicy.yaml": "render/test_network_policy.py",
-    "persistentvolumeclaims.yaml": "render/test_storage.py",
-    "poddisruptionbudget.yaml": "render/test_objects.py",
-    "rules.yaml": "render/test_observability.py",
-    "scaledobject.yaml": "render/test_scaling_and_metrics.py",
-    "scrape-config.yaml": "render/test_observability.py",
-    "service.yaml": "render/test_objects.py render/test_exposure.py",
-    "serviceaccount.yaml": "render/test_objects.py",
+    "network/_ingress.tpl": "render/test_exposure.py",
+    "network/_networkpolicy.tpl": "render/test_network_policy.py",
+    "network/_routes.tpl": "render/test_exposure.py render/test_objects.py",
+    "network/_service.tpl": "render/test_exposure.py render/test_objects.py",
+    "network/httproute.yaml": "render/test_exposure.py",
+    "network/inferencepool.yaml": "render/test_exposure.py",
+    "network/ingress.yaml": "render/test_exposure.py",
+    "network/networkpolicy.yaml": "render/test_network_policy.py",
+    "network/service.yaml": "render/test_objects.py render/test_exposure.py",
+    "observability/_dashboard.tpl": "render/test_observability.py",
+    "observability/_metrics.tpl": "render/test_observability.py render/test_scaling_and_metrics.py",
+    "observability/_monitors.tpl": (
+        "render/test_exposure.py render/test_observability.py render/test_scaling_and_metrics.py"
+    ),
+    "observability/_rules.tpl": "render/test_observability.py",
+    "observability/dashboard-configmap.yaml": "render/test_observability.py",
+    "observability/podmonitor.yaml": "render/test_scaling_and_metrics.py render/test_observability.py",
+    "observability/prometheusrule.yaml": "render/test_observability.py",
+    "observability/rules-configmap.yaml": "render/test_observability.py",
+    "observability/scrape-configmap.yaml": "render/test_observability.py",
+    "observability/servicemonitor.yaml": "render/test_scaling_and_metrics.py render/test_observability.py",
     "test-pod.yaml": "render/test_helm_test.py render/test_exposure.py",
+    "workload/_accelerator.tpl": "render/test_pod.py contract/test_messages.py render/test_objects.py",
+    "workload/_api-keys.tpl": "render/test_api_keys.py",
+    "workload/_args.tpl": "render/test_pod.py contract/test_flags.py render/test_api_keys.py render/test_sources.py",
+    "workload/_cache.tpl": "render/test_storage.py render/test_pod.py render/test_sources.py",
+    "workload/_env.tpl": "render/test_pod.py render/test_sources.py render/test_api_keys.py render/test_lifecycle.py",
+    "workload/_first-request.tpl": "render/test_helm_test.py render/test_lifecycle.py render/test_exposure.py",
+    "workload/_group.tpl": "render/test_group.py contract/test_messages.py",
+    "workload/_image.tpl": "render/test_pod.py render/test_subchart.py",
+    "workload/_init-containers.tpl": "render/test_sources.py render/test_api_keys.py render/test_pod_spec.py",
+    "workload/_lifecycle.tpl": "render/test_lifecycle.py render/test_prestop.py render/test_pod.py",
+    "workload/_memory.tpl": "contract/test_messages.py render/test_pod.py",
+    "workload/_model.tpl": "render/test_sources.py render/test_pod.py render/test_helm_test.py",
+    "workload/_overlay.tpl": "render/test_pod_spec.py",
+    "workload/_parallelism.tpl": "render/test_pod.py contract/test_messages.py render/test_group.py",
+    "workload/_pod-metadata.tpl": "render/test_pod.py render/test_objects.py render/test_observability.py",
+    "workload/_pod.tpl": "render/test_pod.py render/test_pod_spec.py render/test_lifecycle.py render/test_sources.py",
+    "workload/_poddisruptionbudget.tpl": "render/test_objects.py render/test_group.py",
+    "workload/_probes.tpl": "render/test_pod.py render/test_lifecycle.py render/test_group.py",
+    "workload/_programs.tpl": "render/test_lifecycle.py render/test_pod.py",
+    "workload/_resources.tpl": "render/test_pod.py render/test_pod_spec.py contract/test_messages.py",
+    "workload/_rollout.tpl": "render/test_pod.py render/test_objects.py render/test_group.py",
+    "workload/_security-context.tpl": "render/test_pod.py render/test_pod_spec.py",
+    "workload/_sources.tpl": "render/test_sources.py render/test_pod.py",
+    "workload/_tls.tpl": "render/test_exposure.py",
+    "workload/_volumes.tpl": "render/test_pod.py render/test_storage.py",
+    "workload/_workload.tpl": (
+        "render/test_group.py render/test_scaling_and_metrics.py render/test_autoscaler_switch.py"
+    ),
+    "workload/deployment.yaml": (
+        "render/test_scaling_and_metrics.py render/test_pod.py render/test_autoscaler_switch.py"
+    ),
+    "workload/files-configmap.yaml": "render/test_pod.py render/test_lifecycle.py",
+    "workload/leaderworkerset.yaml": "render/test_group.py",
+    "workload/lifecycle-configmap.yaml": "render/test_lifecycle.py render/test_pod.py",
+    "workload/persistentvolumeclaims.yaml": "render/test_storage.py",
+    "workload/poddisruptionbudget.yaml": "render/test_objects.py",
+    "workload/serviceaccount.yaml": "render/test_objects.py",
 }
 
 #: Those of every template: all that render.
@@ -106,8 +150,8 @@ def every_mutant() -> list[Mutant]:
     defaults = go_yaml.load((CHART / "values.yaml").read_text(encoding="utf-8"))
     return [
         mutant
-        for path in sorted((CHART / "templates").iterdir())
-        for mutant in mutants(path.name, path.read_text(encoding="utf-8"), defaults)
+        for name, path in template_files(CHART).items()
+        for mutant in mutants(name, path.read_text(encoding="utf-8"), defaults)
     ]
 
 

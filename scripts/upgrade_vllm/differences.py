@@ -199,7 +199,7 @@ def _todo(changes: Changes) -> Iterator[str]:
             "update what `migrate` makes of it in tests/commands/manifests"
         )
     for name in changes.lost_owned:
-        yield f"the chart sets `{name}`, which is gone: change templates/_args.tpl, and `owned` in flags.yaml"
+        yield f"the chart sets `{name}`, which is gone: change templates/workload/_args.tpl, and `owned` in flags.yaml"
     for name in changes.lost_metrics:
         yield f"the chart reads the metric `{name}`, which vLLM's source does not name: change what reads it"
     for name in changes.guessed:

@@ -92,7 +92,6 @@ def test_the_changelog_names_types_that_the_last_release_lacks(last_release: Las
     assert not untold, f"add to CHANGELOG.md, under Unreleased, these values of accelerator.type: {untold}"
 
 
-
 @pytest.mark.parametrize("kind", sorted(accelerators.known().keys() - {"nvidia"}))  # which examples name
 def test_no_other_text_knows_the_image_or_the_resource_of_a_type(kind: str) -> None:
     item = accelerators.known()[kind]

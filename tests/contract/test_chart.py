@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from scripts.generate import schema, sources
+from scripts.templates import template_files
 from scripts.value_sets import ValueSet
 from vllm_chart.chart import CHART
 from vllm_chart.render import go_yaml, helm
 
-TEMPLATES = {path.name: path.read_text(encoding="utf-8") for path in (CHART / "templates").iterdir()}
+TEMPLATES = {name: path.read_text(encoding="utf-8") for name, path in template_files(CHART).items()}
 METADATA = go_yaml.load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
 DEFAULTS: dict[str, Any] = go_yaml.load((CHART / "values.yaml").read_text(encoding="utf-8"))
 SCHEMA = go_yaml.load((CHART / "values.schema.yaml").read_text(encoding="utf-8"))
@@ -68,18 +69,31 @@ def test_every_helper_says_what_it_returns_and_is_used() -> None:
     for name, template in TEMPLATES.items():
         for define in re.finditer(r'\{\{- define "([^"]+)" -\}\}', template):
             helper = define.group(1)
-            assert f"{{{{- /* {helper}: " in template[: define.start()].splitlines()[-1], f"{name}: {helper}"
-            assert f'include "{helper}"' in text or helper.startswith("vllm.check."), f"{name}: {helper}"
+            comment = rf"^{{{{- /\* {re.escape(helper)}: (?:(?!\*/).)+ \*/ -}}}}\n\Z"
+            assert re.search(comment, template[: define.start()], re.DOTALL | re.MULTILINE), f"{name}: {helper}"
+            uses = (f'include "{helper}"', f'include "vllm.once" (list . "{helper}")')
+            assert any(use in text for use in uses) or helper.startswith("vllm.check."), f"{name}: {helper}"
+
+
+def test_no_line_of_a_template_is_longer_than_160_characters() -> None:
+    lines = [(name, line) for name, text in TEMPLATES.items() for line in text.splitlines()]
+    assert not [f"{name}: {line}" for name, line in lines if len(line) > 160]
+
+
+def test_only_once_sets_a_key_of_the_root_context() -> None:
+    setting = r"\bset (?:\.|\$|\$root) "
+    assert [name for name, text in TEMPLATES.items() if re.search(setting, _code(text))] == ["_functions.tpl"]
 
 
 def test_only_the_checks_fail() -> None:
     assert [name for name, text in TEMPLATES.items() if re.search(r"\b(fail|required)\b ", _code(text))] == [
-        "_checks.tpl"
+        "checks/_checks.tpl"
     ]
 
 
 def _code(template: str) -> str:
-    return "\n".join(re.findall(r"\{\{.*?\}\}", re.sub(r"\{\{- /\*.*?\*/ -\}\}", "", template), flags=re.DOTALL))
+    without_comments = re.sub(r"\{\{- /\*.*?\*/ -\}\}", "", template, flags=re.DOTALL)
+    return "\n".join(re.findall(r"\{\{.*?\}\}", without_comments, flags=re.DOTALL))
 
 
 def test_list_of_checks_names_each_check_of_the_templates() -> None:

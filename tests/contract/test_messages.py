@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from scripts.templates import template_files
 from tests.contract.conftest import Refuse
 from vllm_chart.chart import CHART, app_version
 from vllm_chart.render import helm
@@ -563,7 +564,7 @@ LIVE = {
 
 
 def test_every_check_has_an_example() -> None:
-    text = (CHART / "templates" / "_checks.tpl").read_text(encoding="utf-8")
+    text = "".join(path.read_text(encoding="utf-8") for path in template_files(CHART).values())
     assert set(CHECKS) == set(re.findall(r'define "vllm\.check\.(\w+)"', text))
 
 
@@ -579,6 +580,7 @@ def test_a_check_refuses_with_its_remedy_and_its_name(
     for word in (*words, f"[check {name}]"):
         assert word in text
     assert text.count("[check ") == 1
+    assert "\n " not in text, "a message that spans lines in its template is one line here"
 
 
 @pytest.mark.parametrize(

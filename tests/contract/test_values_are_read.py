@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from scripts.mutation.branches import ACTION
+from scripts.templates import template_files
 from scripts.value_sets import TESTED, value_sets
 from tests.lib.value_paths import FIXED, Steps, at, having, leaves
 from vllm_chart.chart import CHART
@@ -40,7 +41,7 @@ def defaults(chart: Path) -> dict[str, Any]:
 
 def actions(chart: Path) -> list[str]:
     """The code of a chart's templates, without comments."""
-    texts = [path.read_text(encoding="utf-8") for path in sorted((chart / "templates").iterdir())]
+    texts = [path.read_text(encoding="utf-8") for path in template_files(chart).values()]
     return [found[2] for text in texts for found in ACTION.finditer(text) if not found[2].startswith("/*")]
 
 

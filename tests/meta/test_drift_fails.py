@@ -44,7 +44,7 @@ def described() -> dict[str, Any]:
 DRIFTS: dict[str, tuple[Callable[[], None], tuple[Any, str, Any]]] = {
     "a value that is not declared": (
         test_chart.test_every_path_that_a_template_reads_is_declared,
-        templates("service.yaml", ".Values.service", ".Values.services"),
+        templates("network/service.yaml", ".Values.service", ".Values.services"),
     ),
     "a value that the schema has and values.yaml lacks": (
         test_chart.test_every_path_that_a_template_reads_is_declared,
@@ -66,13 +66,25 @@ DRIFTS: dict[str, tuple[Callable[[], None], tuple[Any, str, Any]]] = {
         test_chart.test_every_helper_says_what_it_returns_and_is_used,
         templates("_test.tpl", '"vllm.testCommand"', '"vllm.testCommands"'),
     ),
+    "a helper without a comment": (
+        test_chart.test_every_helper_says_what_it_returns_and_is_used,
+        templates("workload/_group.tpl", "/* vllm.workerTemplate: ", "/* "),
+    ),
+    "a line that is too long": (
+        test_chart.test_no_line_of_a_template_is_longer_than_160_characters,
+        templates("network/service.yaml", "kind: Service", f"kind: Service # {'a' * 160}"),
+    ),
+    "a key that a template sets on the root context": (
+        test_chart.test_only_once_sets_a_key_of_the_root_context,
+        templates("network/service.yaml", "kind: Service", '{{- $_ := set . "name" 1 }}kind: Service'),
+    ),
     "a fail outside the checks": (
         test_chart.test_only_the_checks_fail,
-        templates("service.yaml", "kind: Service", 'kind: {{ fail "no" }}'),
+        templates("network/service.yaml", "kind: Service", 'kind: {{ fail "no" }}'),
     ),
     "a check that no list names": (
         test_chart.test_list_of_checks_names_each_check_of_the_templates,
-        templates("_checks.tpl", 'define "vllm.check.cache"', 'define "vllm.check.caches"'),
+        templates("checks/_storage.tpl", 'define "vllm.check.cache"', 'define "vllm.check.caches"'),
     ),
     "a generated file that was written by hand": (
         partial(test_generated.test_generated_files_are_current, "schemas"),

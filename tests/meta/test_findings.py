@@ -369,7 +369,7 @@ def test_a_report_names_object_template_path_and_command() -> None:
     rendered = helm.render({"replicas": 2})
     finding = Finding(rendered.objects.one("Deployment"), ("spec", "replicas"), "is wrong")
     text = report([finding], rendered.command)
-    assert "Deployment/test (vllm/templates/deployment.yaml) at spec.replicas: is wrong" in text
+    assert "Deployment/test (vllm/templates/workload/deployment.yaml) at spec.replicas: is wrong" in text
     assert """echo '{"replicas": 2}' | helm template test charts/vllm""" in text
     assert not report([], rendered.command)
 

@@ -32,7 +32,9 @@ class Break:
 
 
 BREAKS: dict[str, Break] = {
-    "kubernetes": Break("templates/service.yaml", "appProtocol:", "appProtokol:", "Service/test at spec.ports.0"),
+    "kubernetes": Break(
+        "templates/network/service.yaml", "appProtocol:", "appProtokol:", "Service/test at spec.ports.0"
+    ),
     "restricted": Break(
         "values.yaml",
         "allowPrivilegeEscalation: false",
@@ -40,7 +42,7 @@ BREAKS: dict[str, Break] = {
         "Deployment/test at spec.template.spec.containers.vllm.securityContext.allowPrivilegeEscalation",
     ),
     "arguments": Break(
-        "templates/_args.tpl",
+        "templates/workload/_args.tpl",
         "--shutdown-timeout=",
         "--shutdown-timout=",
         "Deployment/test at spec.template.spec.containers.vllm.args",
@@ -53,26 +55,26 @@ BREAKS: dict[str, Break] = {
         "metrics: {rules: {enabled: true}}",
     ),
     "references": Break(
-        "templates/service.yaml",
+        "templates/network/service.yaml",
         'targetPort: {{ include "vllm.scheme" . }}',
         "targetPort: web",
         "Service/test at spec.ports.http",
     ),
     "repetitions": Break(
-        "templates/_pod.tpl",
-        '    "ports": [\n',
-        '    "ports": [\n      {"name": "b", "containerPort": 8000, "protocol": "TCP"},\n',
+        "templates/workload/_pod.tpl",
+        "    ports:\n",
+        "    ports:\n      - {name: b, containerPort: 8000, protocol: TCP}\n",
         "Deployment/test at spec.template.spec.containers.vllm.ports",
     ),
     "numbers": Break(
-        "templates/_args.tpl",
+        "templates/_functions.tpl",
         "{{- toRawJson . -}}{{- end -}}",
         "{{- . -}}{{- end -}}",
         "Deployment/test at spec.template.spec.containers.0.args.7",
         "engine: {args: {max-num-batched-tokens: 1048576}}",
     ),
     "test_selectors_hold_only_name_and_instance": Break(
-        "templates/service.yaml",
+        "templates/network/service.yaml",
         '"vllm.servingLabels"',
         '"vllm.podLabels"',
         "Service/test at spec.selector",
@@ -85,13 +87,13 @@ BREAKS: dict[str, Break] = {
         "Deployment/test at metadata.namespace",
     ),
     "startAndStop": Break(
-        "templates/_pod.tpl",
-        '"enableServiceLinks": false',
-        '"enableServiceLinks": true',
+        "templates/workload/_pod.tpl",
+        "enableServiceLinks: false",
+        "enableServiceLinks: true",
         "Deployment/test at spec.template.spec.enableServiceLinks",
     ),
     "again": Break(
-        "templates/service.yaml",
+        "templates/network/service.yaml",
         "protocol: TCP",
         "protocol: {{ randAlpha 8 }}",
         "Service/test at spec.ports.0.protocol",
@@ -148,7 +150,7 @@ def test_an_invariant_fails_on_its_broken_example(name: str, tmp_path: Path, mon
     values.write_text(example.values, encoding="utf-8")
 
     manifest, _, path = example.where.partition(" at ")
-    where = rf"^ +{re.escape(manifest)} \(vllm/templates/[\w.-]+\) at {re.escape(path)}: "
+    where = rf"^ +{re.escape(manifest)} \(vllm/templates/[\w./-]+\) at {re.escape(path)}: "
 
     monkeypatch.setattr(helm, "CHART", chart)
     if name in INVARIANTS:

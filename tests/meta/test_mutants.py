@@ -8,6 +8,7 @@ from ci.common import ROOT
 from scripts.mutation import trials
 from scripts.mutation.branches import around, marked
 from scripts.mutation.mutants import mutants
+from scripts.templates import template_files
 from vllm_chart.chart import CHART
 from vllm_chart.render import go_yaml
 
@@ -59,7 +60,7 @@ def test_a_place_is_in_the_innermost_branch_around_it() -> None:
 
 
 def test_every_template_has_tests_that_are_about_it() -> None:
-    assert {path.name for path in (CHART / "templates").iterdir()} == trials.TESTS.keys()
+    assert template_files(CHART).keys() == trials.TESTS.keys()
     for names in trials.TESTS.values():
         assert all((ROOT / "tests" / name).is_file() for name in names.split()), names
 

@@ -112,9 +112,9 @@ def test_a_warning_of_helm_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_changed_chart_is_rendered_anew(tmp_path: Path) -> None:
-    chart = broken_chart(tmp_path, "templates/service.yaml", "protocol: TCP", "protocol: TCP")
+    chart = broken_chart(tmp_path, "templates/network/service.yaml", "protocol: TCP", "protocol: TCP")
     before = helm.render({}, chart=chart)
-    path = chart / "templates" / "service.yaml"
+    path = chart / "templates" / "network" / "service.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("protocol: TCP", "protocol: UDP"), encoding="utf-8")
     after = helm.render({}, chart=chart).objects.one("Service")
     assert before.objects.one("Service").at("spec", "ports", "http", "protocol") == "TCP"
@@ -129,7 +129,7 @@ def test_a_changed_values_file_is_rendered_anew(tmp_path: Path) -> None:
 
 
 def test_a_repeated_key_in_a_render_is_an_error(tmp_path: Path) -> None:
-    chart = broken_chart(tmp_path, "templates/service.yaml", "protocol: TCP", "protocol: TCP\n      port: 1")
+    chart = broken_chart(tmp_path, "templates/network/service.yaml", "protocol: TCP", "protocol: TCP\n      port: 1")
     with pytest.raises((yaml.YAMLError, helm.HelmError)):
         helm.render({}, chart=chart)
 

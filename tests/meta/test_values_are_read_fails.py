@@ -36,14 +36,18 @@ def test_a_key_that_no_template_reads_is_seen(chart: Path) -> None:
     values = go_yaml.load((TESTED / "everything.yaml").read_text(encoding="utf-8"))
     values["service"]["sessionAffinity"] = "ClientIP"
     assert unread(chart, [values], "service") == ["service.sessionAffinity"]
-    replace(chart / "templates" / "service.yaml", "\nspec:\n", "\nspec:\n{{ toYaml .Values.service | nindent 2 }}\n")
+    replace(
+        chart / "templates" / "network" / "service.yaml",
+        "\nspec:\n",
+        "\nspec:\n{{ toYaml .Values.service | nindent 2 }}\n",
+    )
     assert not unread(chart, [values], "service")
 
 
 def test_a_key_that_values_yaml_lacks_is_seen_in_any_scope(chart: Path) -> None:
     assert not undeclared(chart, {})
     replace(
-        chart / "templates" / "service.yaml",
+        chart / "templates" / "network" / "service.yaml",
         "\nspec:\n",
         "\nspec:\n{{ with .Values.service }}{{ .missing }}{{ end }}\n",
     )

@@ -46,20 +46,20 @@ NEEDS: dict[str, Any] = {
 NO_OBJECT = {("warmup",), ("metrics", "scrapeAnnotations")}
 
 
-def kinds(objects: Objects) -> set[tuple[str, str]]:
-    """Template of every object, and the kind where a template makes objects of several switches."""
-    return {(item.source, item.kind if item.source.endswith("/monitors.yaml") else "") for item in objects}
+def sources(objects: Objects) -> set[str]:
+    """Template of every object; two make the rules, of which metrics.rules.kind chooses one."""
+    return {item.source.replace("rules-configmap", "prometheusrule") for item in objects}
 
 
 @pytest.mark.parametrize("switch", SWITCHES, ids=".".join)
 def test_a_part_that_is_switched_off_leaves_no_object_behind(switch: Steps) -> None:
     on = having({key: NEEDS[key] for key in NEEDS if key == switch[0]}, switch, True)
-    added = kinds(helm.render(on).objects) - kinds(helm.render({}).objects)
+    added = sources(helm.render(on).objects) - sources(helm.render({}).objects)
     assert bool(added) is (switch[:-1] not in NO_OBJECT)
     for values in (EVERYTHING, ELSE):
         if at(values, switch):
-            assert not added & kinds(helm.render(having(values, switch, False)).objects)
-            assert added <= kinds(helm.render(values).objects)
+            assert not added & sources(helm.render(having(values, switch, False)).objects)
+            assert added <= sources(helm.render(values).objects)
 
 
 # -- marks

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from scripts.templates import template_files
 from vllm_chart.chart import CHART
 from vllm_chart.render import helm
 
-TEMPLATE = Path("templates") / "_autoscaling.tpl"
+TEMPLATE = Path("templates") / "autoscaling" / "_replicas.tpl"
 LOOKUP = re.compile(r"lookup \$workload\.apiVersion \$workload\.kind \.Release\.Namespace \$workload\.name")
 
 HPA: dict[str, Any] = {"hpa": {"enabled": True, "minReplicas": 2, "maxReplicas": 9}}
@@ -23,7 +24,7 @@ TO_ZERO: dict[str, Any] = {
 
 
 def test_the_cluster_is_asked_once_and_only_for_the_workload() -> None:
-    templates = "".join(path.read_text(encoding="utf-8") for path in (CHART / "templates").iterdir())
+    templates = "".join(path.read_text(encoding="utf-8") for path in template_files(CHART).values())
     assert templates.count("lookup ") == len(LOOKUP.findall(templates)) == 1
 
 

@@ -28,7 +28,7 @@ _OTHER_METRICS = Path(__file__).parent / "data" / "other-metrics.yaml"
 TARGET_LABELS = frozenset(["job", "instance", "namespace", "pod"])
 
 #: Templates that pass on a user's files and objects.
-_OF_USERS = ("/configmap.yaml", "/extra-objects.yaml")
+_OF_USERS = ("/files-configmap.yaml", "/extra-objects.yaml")
 
 #: What Grafana fills in by itself.
 _GRAFANA = {"$__rate_interval": "5m", "$__interval": "1m", "$__range": "1h"}

@@ -1,4 +1,5 @@
-{{- /* vllm.exposedPaths: the paths that are routed from outside, below server.rootPath, as a JSON list: the given ones, or those that the kind of model needs. */ -}}
+{{- /* vllm.exposedPaths: Paths below server.rootPath that are routed from outside, as a JSON list. Defaults to those that the
+model's task requires. */ -}}
 {{- define "vllm.exposedPaths" -}}
 {{- $paths := list "/v1" -}}
 {{- if eq (include "vllm.modelKind" .) "classification" -}}
@@ -7,7 +8,7 @@
 {{- .Values.server.exposedPaths | default $paths | toRawJson -}}
 {{- end -}}
 
-{{- /* vllm.routedPaths: the same as clients write them, with server.rootPath in front, as a JSON list. */ -}}
+{{- /* vllm.routedPaths: Exposed paths as clients write them, with server.rootPath prepended, as a JSON list. */ -}}
 {{- define "vllm.routedPaths" -}}
 {{- $paths := list -}}
 {{- range include "vllm.exposedPaths" . | fromJsonArray -}}
@@ -16,34 +17,8 @@
 {{- toRawJson $paths -}}
 {{- end -}}
 
-{{- /* vllm.ingressHosts: the hosts of the Ingress with the name of the Secret for each, as a JSON map; without a host, "" takes every one. */ -}}
-{{- define "vllm.ingressHosts" -}}
-{{- $hosts := dict -}}
-{{- range $host, $settings := .Values.ingress.hosts -}}
-  {{- if not (kindIs "invalid" $settings) -}}
-  {{- $_ := set $hosts $host ($settings.tlsSecret | default "") -}}
-  {{- end -}}
-{{- end -}}
-{{- $hosts | default (dict "" "") | toRawJson -}}
-{{- end -}}
-
-{{- /* vllm.ingressTls: the part tls of the Ingress, as a JSON list with one item for each Secret. */ -}}
-{{- define "vllm.ingressTls" -}}
-{{- $secrets := dict -}}
-{{- range $host, $secret := include "vllm.ingressHosts" . | fromJson -}}
-  {{- with $secret -}}
-  {{- $_ := set $secrets . (append (index $secrets . | default list) $host) -}}
-  {{- end -}}
-{{- end -}}
-{{- $list := list -}}
-{{- range $secret, $hosts := $secrets -}}
-{{- $list = append $list (dict "secretName" $secret "hosts" $hosts) -}}
-{{- end -}}
-{{- toRawJson $list -}}
-{{- end -}}
-
-{{- /* vllm.outside: the addresses at which the server is reached from outside, as a JSON list of texts. */ -}}
-{{- define "vllm.outside" -}}
+{{- /* vllm.externalUrls: URLs at which the API is reached from outside, as a JSON list of texts. */ -}}
+{{- define "vllm.externalUrls" -}}
 {{- $hosts := list -}}
 {{- if .Values.ingress.enabled -}}
   {{- range $host, $secret := include "vllm.ingressHosts" . | fromJson -}}
@@ -64,7 +39,7 @@
 {{- toRawJson $addresses -}}
 {{- end -}}
 
-{{- /* vllm.routeBackend: where an HTTPRoute sends requests, as YAML: the InferencePool where there is one, else the Service. */ -}}
+{{- /* vllm.routeBackend: Backend of the HTTPRoute, as YAML: the InferencePool if enabled, otherwise the Service. */ -}}
 {{- define "vllm.routeBackend" -}}
 {{- if .Values.inferencePool.enabled -}}
 group: inference.networking.k8s.io
@@ -74,17 +49,4 @@ name: {{ include "vllm.fullname" . | toYaml }}
 name: {{ include "vllm.fullname" . | toYaml }}
 port: {{ include "vllm.scalar" .Values.service.port }}
 {{- end -}}
-{{- end -}}
-
-{{- /* vllm.policyPeers: the peers that the NetworkPolicy lets in, as a JSON list: the given ones, every pod of the given namespaces, and the pod of helm test. */ -}}
-{{- define "vllm.policyPeers" -}}
-{{- $peers := .Values.networkPolicy.from -}}
-{{- range $namespace, $enter := .Values.networkPolicy.namespaces -}}
-  {{- if $enter -}}
-  {{- $labels := dict "kubernetes.io/metadata.name" $namespace -}}
-  {{- $peers = append $peers (dict "namespaceSelector" (dict "matchLabels" $labels)) -}}
-  {{- end -}}
-{{- end -}}
-{{- $test := dict "podSelector" (dict "matchLabels" (include "vllm.testLabels" . | fromYaml)) -}}
-{{- append $peers $test | toRawJson -}}
 {{- end -}}

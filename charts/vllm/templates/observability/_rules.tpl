@@ -1,57 +1,9 @@
-{{- /* vllm.podPattern: a regular expression of the names of the release's pods. Kubernetes cuts a long name after 58 characters before it adds five of its own. */ -}}
-{{- define "vllm.podPattern" -}}
-{{- $start := printf "%s-" (include "vllm.workloadName" .) -}}
-{{- if include "vllm.group" . -}}
-{{- $start }}[0-9]+(-[0-9]+)?
-{{- else if le (len $start) 47 -}}
-{{- $start }}[a-z0-9]+-[a-z0-9]{5}
-{{- else -}}
-{{- trunc 58 $start }}[a-z0-9]+(-[a-z0-9]{5})?
-{{- end -}}
-{{- end -}}
-
-{{- /* vllm.podMatchers: what picks the release's pods in PromQL: labels that every way of scraping gives, and other exporters too. */ -}}
-{{- define "vllm.podMatchers" -}}
-namespace="{{ .Release.Namespace }}",pod=~"{{ include "vllm.podPattern" . }}"
-{{- end -}}
-
-{{- /* vllm.metrics: what the chart knows about vLLM's metrics, as YAML: see files/data/metrics.yaml. */ -}}
-{{- define "vllm.metrics" -}}
-{{- .Files.Get "files/data/metrics.yaml" -}}
-{{- end -}}
-
-{{- /* vllm.fill: a text with placeholders filled in. Takes a list of the text and a map of placeholder to text. */ -}}
-{{- define "vllm.fill" -}}
-{{- $text := first . -}}
-{{- range $name, $value := last . -}}
-{{- $text = replace $name $value $text -}}
-{{- end -}}
-{{- $text -}}
-{{- end -}}
-
-{{- /* vllm.bound: a number of seconds as the label le has it, as 1.0 or 2.5. */ -}}
-{{- define "vllm.bound" -}}
-{{- $text := include "vllm.scalar" . -}}
-{{- contains "." $text | ternary $text (printf "%s.0" $text) -}}
-{{- end -}}
-
-{{- /* vllm.alert: one alert rule as a JSON map. Takes a dict of root, name and rule, as in files/data/rules.yaml. */ -}}
-{{- define "vllm.alert" -}}
-{{- $root := .root -}}
-{{- $labels := dict "severity" .rule.severity "namespace" $root.Release.Namespace "release" (include "vllm.fullname" $root) -}}
-{{- $annotations := dict "summary" .rule.summary "description" .rule.description -}}
-{{- with $root.Values.metrics.rules.runbookUrl | default (and $root.Chart.Home (printf "%s/runbooks.html" $root.Chart.Home)) -}}
-  {{- $_ := set $annotations "runbook_url" (printf "%s#%s" . (lower $.name)) -}}
-{{- end -}}
-{{- dict "alert" .name "expr" .rule.expr "for" .rule.for "labels" $labels "annotations" $annotations | toRawJson -}}
-{{- end -}}
-
-{{- /* vllm.rules: the groups of recording and alert rules as YAML, from files/data/rules.yaml. */ -}}
+{{- /* vllm.rules: Groups of recording and alerting rules from files/data/rules.yaml, as YAML. */ -}}
 {{- define "vllm.rules" -}}
 {{- $values := .Values.metrics.rules -}}
 {{- $name := include "vllm.fullname" . -}}
 {{- $ours := dict "namespace" .Release.Namespace "release" $name -}}
-{{- /* The leaders of groups are the pods of a StatefulSet, which LeaderWorkerSet calls like itself. */ -}}
+{{- /* The leaders of groups are the pods of a StatefulSet that has the name of the LeaderWorkerSet. */ -}}
 {{- $kind := empty (include "vllm.group" .) | ternary "deployment" "statefulset" -}}
 {{- $labels := printf "namespace=%q,%s=%q" .Release.Namespace $kind (include "vllm.workloadName" .) -}}
 {{- $fill := dict
@@ -64,7 +16,7 @@ namespace="{{ .Release.Namespace }}",pod=~"{{ include "vllm.podPattern" . }}"
   "$where" (printf "%s in namespace %s" $name .Release.Namespace)
   "$deadline" (include "vllm.progressDeadline" .)
 -}}
-{{- $source := include "vllm.fill" (list (.Files.Get "files/data/rules.yaml") $fill) | fromYaml -}}
+{{- $source := include "vllm.substitute" (list (.Files.Get "files/data/rules.yaml") $fill) | fromYaml -}}
 {{- $disabled := $values.disabled | default dict -}}
 {{- $rules := list -}}
 {{- range $record, $rule := $source.recorded -}}
@@ -86,16 +38,16 @@ namespace="{{ .Release.Namespace }}",pod=~"{{ include "vllm.podPattern" . }}"
   {{- $fill := dict
     "$record" $objective.record
     "$metric" $objective.metric
-    "$bound" (include "vllm.bound" $given.seconds)
+    "$bound" (include "vllm.leLabel" $given.seconds)
     "$seconds" (include "vllm.scalar" $given.seconds)
     "$objective" (include "vllm.scalar" $given.objective)
   -}}
   {{- range $window := $source.objectives.windows -}}
-    {{- $expr := include "vllm.fill" (list $source.objectives.slow (merge (dict "$window" $window) $fill)) -}}
+    {{- $expr := include "vllm.substitute" (list $source.objectives.slow (merge (dict "$window" $window) $fill)) -}}
     {{- $slow = append $slow (dict "record" (printf "%s%s" $objective.record $window) "expr" $expr "labels" $ours) -}}
   {{- end -}}
   {{- range $burn := $source.objectives.burns -}}
-    {{- $rule := include "vllm.fill" (list (merge (deepCopy $burn) $objective | toRawJson) $fill) | fromJson -}}
+    {{- $rule := include "vllm.substitute" (list (merge (deepCopy $burn) $objective | toRawJson) $fill) | fromJson -}}
     {{- $slow = append $slow (include "vllm.alert" (dict "root" $ "name" $objective.alert "rule" $rule) | fromJson) -}}
   {{- end -}}
   {{- end -}}
@@ -107,17 +59,20 @@ namespace="{{ .Release.Namespace }}",pod=~"{{ include "vllm.podPattern" . }}"
 {{- dict "groups" $groups | toYaml -}}
 {{- end -}}
 
-{{- /* vllm.dashboard: the dashboard in files/data/dashboard.json as JSON, named after the release and showing it first. */ -}}
-{{- define "vllm.dashboard" -}}
-{{- $dashboard := .Files.Get "files/data/dashboard.json" | fromJson -}}
-{{- $name := include "vllm.fullname" . -}}
-{{- $shown := dict "namespace" .Release.Namespace "release" $name -}}
-{{- $_ := set $dashboard "title" (printf "vLLM: %s/%s" .Release.Namespace $name) -}}
-{{- $_ := set $dashboard "uid" (printf "vllm-%s" (printf "%s/%s" .Release.Namespace $name | sha256sum | trunc 16)) -}}
-{{- range $variable := $dashboard.templating.list -}}
-  {{- with index $shown $variable.name -}}
-  {{- $_ := set $variable "current" (dict "text" . "value" .) -}}
-  {{- end -}}
+{{- /* vllm.alert: An alerting rule, as a JSON map. Takes a dict of root, name and rule, as in files/data/rules.yaml. */ -}}
+{{- define "vllm.alert" -}}
+{{- $root := .root -}}
+{{- $labels := dict "severity" .rule.severity "namespace" $root.Release.Namespace "release" (include "vllm.fullname" $root) -}}
+{{- $annotations := dict "summary" .rule.summary "description" .rule.description -}}
+{{- $site := and $root.Chart.Home (printf "%s/runbooks.html" $root.Chart.Home) -}}
+{{- with $root.Values.metrics.rules.runbookUrl | default $site -}}
+  {{- $_ := set $annotations "runbook_url" (printf "%s#%s" . (lower $.name)) -}}
 {{- end -}}
-{{- toRawJson $dashboard -}}
+{{- dict "alert" .name "expr" .rule.expr "for" .rule.for "labels" $labels "annotations" $annotations | toRawJson -}}
+{{- end -}}
+
+{{- /* vllm.leLabel: Number of seconds as the label le of a histogram has it, e.g. 1.0 or 2.5. */ -}}
+{{- define "vllm.leLabel" -}}
+{{- $text := include "vllm.scalar" . -}}
+{{- contains "." $text | ternary $text (printf "%s.0" $text) -}}
 {{- end -}}

@@ -1,4 +1,4 @@
-{{- /* vllm.apiKeys: the API keys that hold, as a JSON map of name to {existingSecret, key}. */ -}}
+{{- /* vllm.apiKeys: API keys that are set, as a JSON map of name to {existingSecret, key}. */ -}}
 {{- define "vllm.apiKeys" -}}
 {{- $keys := dict -}}
 {{- range $name, $key := .Values.server.apiKey.keys -}}
@@ -9,7 +9,7 @@
 {{- toRawJson $keys -}}
 {{- end -}}
 
-{{- /* vllm.apiKeysVolume: a volume with one file for each API key, under the key's name in the values, as JSON. */ -}}
+{{- /* vllm.apiKeysVolume: Volume with a file for each API key, named like the key in the values, as JSON. */ -}}
 {{- define "vllm.apiKeysVolume" -}}
 {{- $sources := list -}}
 {{- range $name, $key := include "vllm.apiKeys" . | fromJson -}}
@@ -19,39 +19,35 @@
 {{- dict "projected" (dict "sources" $sources) | toRawJson -}}
 {{- end -}}
 
-{{- /* vllm.securityVolumes: the volumes with API keys and the certificate, as a JSON map of name to volume. */ -}}
-{{- define "vllm.securityVolumes" -}}
+{{- /* vllm.apiKeyVolumes: Volumes with the API keys and with the server's configuration file, as a JSON map of name to volume. */ -}}
+{{- define "vllm.apiKeyVolumes" -}}
 {{- $volumes := dict -}}
 {{- if include "vllm.apiKeys" . | fromJson -}}
 {{- $_ := set $volumes "api-keys" (include "vllm.apiKeysVolume" . | fromJson) -}}
 {{- $_ := set $volumes "server-config" (dict "emptyDir" (dict "medium" "Memory" "sizeLimit" "1Mi")) -}}
 {{- end -}}
-{{- with .Values.server.tls -}}
-{{- $_ := set $volumes "tls" (dict "secret" (dict "secretName" .existingSecret)) -}}
-{{- end -}}
 {{- toRawJson $volumes -}}
 {{- end -}}
 
-{{- /* vllm.securityMounts: the server's mounts of those volumes, as a JSON map of path to mount. */ -}}
-{{- define "vllm.securityMounts" -}}
+{{- /* vllm.apiKeyMounts: The server's mounts of these volumes, as a JSON map of path to mount. */ -}}
+{{- define "vllm.apiKeyMounts" -}}
 {{- $mounts := dict -}}
 {{- if include "vllm.apiKeys" . | fromJson -}}
 {{- $_ := set $mounts "/etc/vllm/config" (dict "name" "server-config" "readOnly" true) -}}
 {{- end -}}
-{{- with .Values.server.tls -}}
-{{- $_ := set $mounts "/etc/vllm/tls" (dict "name" "tls" "readOnly" true) -}}
-{{- end -}}
 {{- toRawJson $mounts -}}
 {{- end -}}
 
-{{- /* vllm.securityContainers: the container that writes the API keys into a file in memory before the server starts, as a JSON map of name to container. */ -}}
-{{- define "vllm.securityContainers" -}}
+{{- /* vllm.apiKeyContainers: Init container that writes the API keys into the server's configuration file, which is in memory, as
+a JSON map of name to container. */ -}}
+{{- define "vllm.apiKeyContainers" -}}
 {{- $containers := dict -}}
 {{- if include "vllm.apiKeys" . | fromJson -}}
+{{- $arguments := list "/etc/vllm/api-keys" "/etc/vllm/config/server.yaml" -}}
 {{- $_ := set $containers "api-keys" (dict
   "image" (include "vllm.image" .)
   "imagePullPolicy" .Values.image.pullPolicy
-  "command" (list "python3" "-I" "-c" (.Files.Get "files/programs/api_keys.py") "/etc/vllm/api-keys" "/etc/vllm/config/server.yaml")
+  "command" (include "vllm.programCommand" (list . "api_keys.py" $arguments) | fromJsonArray)
   "resources" (include "vllm.initResources" . | fromJson)
   "terminationMessagePolicy" "FallbackToLogsOnError"
   "volumeMounts" (list
@@ -61,31 +57,4 @@
 ) -}}
 {{- end -}}
 {{- toRawJson $containers -}}
-{{- end -}}
-
-{{- /* vllm.scheme: the protocol that the server speaks, which is also the name of its port. */ -}}
-{{- define "vllm.scheme" -}}
-{{- if .Values.server.tls }}https{{ else }}http{{ end -}}
-{{- end -}}
-
-{{- /* vllm.host: the name of the Service in the cluster's DNS, for which a certificate must be. */ -}}
-{{- define "vllm.host" -}}
-{{ include "vllm.fullname" . }}.{{ .Release.Namespace }}.svc
-{{- end -}}
-
-{{- /* vllm.scrapeTls: what a monitor needs to scrape a server that speaks HTTPS, as YAML; without an authority it takes any certificate. */ -}}
-{{- define "vllm.scrapeTls" -}}
-{{- with .Values.server.tls -}}
-scheme: https
-tlsConfig:
-  {{- if .caKey }}
-  ca:
-    secret:
-      name: {{ .existingSecret | quote }}
-      key: {{ .caKey | quote }}
-  serverName: {{ include "vllm.host" $ }}
-  {{- else }}
-  insecureSkipVerify: true
-  {{- end }}
-{{- end -}}
 {{- end -}}

@@ -1,60 +1,9 @@
-{{- /* vllm.scalar: any value as the text that vLLM and Kubernetes read: words as they are, everything else as JSON, so that 1048576 never becomes 1.048576e+06. */ -}}
-{{- define "vllm.scalar" -}}
-{{- if kindIs "string" . -}}{{- . -}}{{- else -}}{{- toRawJson . -}}{{- end -}}
-{{- end -}}
-
-{{- /* vllm.flags: what the chart knows about vLLM's flags, as JSON: see files/data/flags.yaml. It is read once and kept in .flags. */ -}}
-{{- define "vllm.flags" -}}
-{{- if not .flags -}}
-{{- $_ := set . "flags" (.Files.Get "files/data/flags.yaml" | fromYaml | toRawJson) -}}
-{{- end -}}
-{{- .flags -}}
-{{- end -}}
-
-{{- /* vllm.flag: one flag with its value as a JSON list of arguments. Takes a dict of name, value and flags (the content of vllm.flags). */ -}}
-{{- define "vllm.flag" -}}
-{{- $name := .name -}}
-{{- $value := .value -}}
-{{- $args := list -}}
-{{- if kindIs "invalid" $value -}}
-{{- else if kindIs "bool" $value -}}
-  {{- if $value -}}
-  {{- $args = list (printf "--%s" $name) -}}
-  {{- else if not (has $name .flags.switches) -}}
-  {{- $args = list (printf "--no-%s" $name) -}}
-  {{- end -}}
-{{- else if and (kindIs "slice" $value) (has $name .flags.repeated) -}}
-  {{- range $value -}}
-  {{- $args = append $args (printf "--%s=%s" $name (include "vllm.scalar" .)) -}}
-  {{- end -}}
-{{- else if and (kindIs "slice" $value) (not (has $name .flags.jsonLists)) -}}
-  {{- range $value -}}
-  {{- $args = append $args (include "vllm.scalar" .) -}}
-  {{- end -}}
-  {{- with $args -}}
-  {{- $args = prepend . (printf "--%s" $name) -}}
-  {{- end -}}
-{{- else -}}
-  {{- $args = list (printf "--%s=%s" $name (include "vllm.scalar" $value)) -}}
-{{- end -}}
-{{- toRawJson $args -}}
-{{- end -}}
-
-{{- /* vllm.queueLimit: the value of --max-num-queued-reqs, which vLLM counts in each of its API servers; 0 sets no limit. */ -}}
-{{- define "vllm.queueLimit" -}}
-{{- with .Values.server.maxConcurrentRequests | int64 -}}
-{{- $servers := index ($.Values.engine.args | default dict) "api-server-count" | default $.Values.parallelism.data | int64 -}}
-{{- max 1 (div . $servers) -}}
-{{- else -}}
-0
-{{- end -}}
-{{- end -}}
-
-{{- /* vllm.args: the arguments of the server as a JSON list: the model, the flags that the chart sets, the user's flags by name, the raw ones. */ -}}
+{{- /* vllm.args: Arguments of the server, as a JSON list: the model, the flags that the chart sets, the user's flags by name,
+and the raw ones. */ -}}
 {{- define "vllm.args" -}}
 {{- $args := list (include "vllm.modelPath" .) -}}
 {{- if include "vllm.apiKeys" . | fromJson -}}
-{{- /* In two words: vLLM reads no file that comes as --config=…, and says nothing. */ -}}
+{{- /* Two arguments, because vLLM silently ignores --config=…. */ -}}
 {{- $args = concat $args (list "--config" "/etc/vllm/config/server.yaml") -}}
 {{- end -}}
 {{- $args = concat $args (list "--served-model-name") (include "vllm.modelNames" . | fromJsonArray) (list
@@ -102,13 +51,13 @@
 {{- with .Values.server.tls -}}
 {{- $args = concat $args (list "--ssl-certfile=/etc/vllm/tls/tls.crt" "--ssl-keyfile=/etc/vllm/tls/tls.key") -}}
 {{- end -}}
-{{- /* Probes and scrapes would fill the log. */ -}}
+{{- /* Otherwise probes and scrapes fill the log. */ -}}
 {{- $given := dict "disable-access-log-for-endpoints" "/health,/metrics,/ping" -}}
 {{- if has (include "vllm.sources" . | fromJsonArray | first).scheme (list "s3" "gs") -}}
 {{- $_ := set $given "load-format" "runai_streamer" -}}
 {{- end -}}
 {{- with .Values.server.tls -}}
-{{- /* vLLM takes over a renewed certificate, once: of a mounted Secret it sees the first change only. */ -}}
+{{- /* vLLM loads a renewed certificate, but only once: it notices only the first change of a mounted Secret. */ -}}
 {{- $_ := set $given "enable-ssl-refresh" true -}}
 {{- end -}}
 {{- $flags := dict -}}
@@ -125,4 +74,49 @@
 {{- $args = append $args (include "vllm.scalar" .) -}}
 {{- end -}}
 {{- toRawJson $args -}}
+{{- end -}}
+
+{{- /* vllm.flags: Facts about vLLM's flags, as JSON. See files/data/flags.yaml. */ -}}
+{{- define "vllm.flags" -}}
+{{- .Files.Get "files/data/flags.yaml" | fromYaml | toRawJson -}}
+{{- end -}}
+
+{{- /* vllm.flag: A flag with its value, as a JSON list of arguments. Takes a dict of name, value and flags (the result of
+vllm.flags). */ -}}
+{{- define "vllm.flag" -}}
+{{- $name := .name -}}
+{{- $value := .value -}}
+{{- $args := list -}}
+{{- if kindIs "invalid" $value -}}
+{{- else if kindIs "bool" $value -}}
+  {{- if $value -}}
+  {{- $args = list (printf "--%s" $name) -}}
+  {{- else if not (has $name .flags.switches) -}}
+  {{- $args = list (printf "--no-%s" $name) -}}
+  {{- end -}}
+{{- else if and (kindIs "slice" $value) (has $name .flags.repeated) -}}
+  {{- range $value -}}
+  {{- $args = append $args (printf "--%s=%s" $name (include "vllm.scalar" .)) -}}
+  {{- end -}}
+{{- else if and (kindIs "slice" $value) (not (has $name .flags.jsonLists)) -}}
+  {{- range $value -}}
+  {{- $args = append $args (include "vllm.scalar" .) -}}
+  {{- end -}}
+  {{- with $args -}}
+  {{- $args = prepend . (printf "--%s" $name) -}}
+  {{- end -}}
+{{- else -}}
+  {{- $args = list (printf "--%s=%s" $name (include "vllm.scalar" $value)) -}}
+{{- end -}}
+{{- toRawJson $args -}}
+{{- end -}}
+
+{{- /* vllm.queueLimit: Value of --max-num-queued-reqs, which limits each of vLLM's API servers. 0 sets no limit. */ -}}
+{{- define "vllm.queueLimit" -}}
+{{- with .Values.server.maxConcurrentRequests | int64 -}}
+{{- $servers := index ($.Values.engine.args | default dict) "api-server-count" | default $.Values.parallelism.data | int64 -}}
+{{- max 1 (div . $servers) -}}
+{{- else -}}
+0
+{{- end -}}
 {{- end -}}

@@ -1,4 +1,4 @@
-{{- /* vllm.cacheClaim: the name of the claim in which a cache lies. Takes a list of root and the cache's name. */ -}}
+{{- /* vllm.cacheClaim: Name of the PVC of a cache. Takes a list of the root context and the cache's name. */ -}}
 {{- define "vllm.cacheClaim" -}}
 {{- $root := first . -}}
 {{- $name := last . -}}
@@ -11,7 +11,7 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.cacheVolumes: the volumes of the caches by name, as a JSON map. */ -}}
+{{- /* vllm.cacheVolumes: Volumes of the caches, as a JSON map of name to volume. */ -}}
 {{- define "vllm.cacheVolumes" -}}
 {{- $volumes := dict -}}
 {{- range $name, $cache := .Values.cache -}}
@@ -30,12 +30,15 @@
 {{- toRawJson $volumes -}}
 {{- end -}}
 
-{{- /* vllm.compileKey: a name that differs where compiled code does: by image, model, and kind and resource of the devices. */ -}}
+{{- /* vllm.compileKey: Name that differs whenever compiled code does: by image, model, and type and resource of the devices. */ -}}
 {{- define "vllm.compileKey" -}}
-{{- list (include "vllm.image" .) .Values.model.uri (.Values.model.revision | default "") .Values.accelerator.type (include "vllm.resourceName" .) | join " " | sha256sum | trunc 16 -}}
+{{- $model := list .Values.model.uri (.Values.model.revision | default "") -}}
+{{- $devices := list .Values.accelerator.type (include "vllm.resourceName" .) -}}
+{{- concat (list (include "vllm.image" .)) $model $devices | join " " | sha256sum | trunc 16 -}}
 {{- end -}}
 
-{{- /* vllm.singleNodeCaches: the names of the caches whose claim the chart makes for one node at a time, as a JSON list. */ -}}
+{{- /* vllm.singleNodeCaches: Names of the caches whose PVC the chart creates and only one node at a time can mount, as a JSON
+list. */ -}}
 {{- define "vllm.singleNodeCaches" -}}
 {{- $names := list -}}
 {{- range $name, $cache := .Values.cache -}}

@@ -1,11 +1,25 @@
-{{- /* vllm.secretEnv: a source of one environment variable from {existingSecret, key}, as JSON. */ -}}
-{{- define "vllm.secretEnv" -}}
-{{- dict "valueFrom" (dict "secretKeyRef" (dict "name" .existingSecret "key" .key)) | toRawJson -}}
+{{- /* vllm.env: Environment of the server, as a JSON list. */ -}}
+{{- define "vllm.env" -}}
+{{- include "vllm.envMap" . | fromJson | include "vllm.envList" -}}
 {{- end -}}
 
-{{- /* vllm.computedEnv: the environment that the chart sets, as a JSON map of name to a text or {valueFrom}. */ -}}
+{{- /* vllm.envMap: Environment of the server, as a JSON map. The user's variables replace those of the chart, and null removes
+one. */ -}}
+{{- define "vllm.envMap" -}}
+{{- $env := include "vllm.computedEnv" . | fromJson -}}
+{{- range $name, $value := .Values.engine.env -}}
+{{- if and (eq $name "PYTHONPATH") (kindIs "string" $value) -}}
+{{- $value = printf "%s:%s" (include "vllm.lifecycleFolder" $) $value -}}
+{{- end -}}
+{{- $_ := set $env $name $value -}}
+{{- end -}}
+{{- toRawJson $env -}}
+{{- end -}}
+
+{{- /* vllm.computedEnv: Environment that the chart sets, as a JSON map of name to a text or {valueFrom}. */ -}}
 {{- define "vllm.computedEnv" -}}
-{{- /* Keep-alive: longer than load balancers keep idle connections (Google's for 600 s), so that the server never closes one that is just being used. */ -}}
+{{- /* The keep-alive timeout is longer than that of load balancers (600 s at Google), so that the server never closes
+a connection that a load balancer is about to use. */ -}}
 {{- $home := "/home/vllm" -}}
 {{- $env := dict
   "HOME" $home
@@ -40,41 +54,25 @@
 {{- $_ := set $env "VLLM_ALLOW_RUNTIME_LORA_UPDATING" "1" -}}
 {{- end -}}
 {{- if eq .Values.accelerator.type "cpu" -}}
-  {{- /* vLLM would pin its threads to the first cores it sees, the same ones for every server of a node. */ -}}
+  {{- /* By default vLLM pins its threads to the first cores, which are the same for every replica on a node. */ -}}
   {{- $_ := set $env "VLLM_CPU_OMP_THREADS_BIND" "nobind" -}}
   {{- $_ := set $env "OMP_NUM_THREADS" (include "vllm.cpuThreads" .) -}}
   {{- $given := .Values.engine.env -}}
   {{- if and (hasKey $given "VLLM_CPU_OMP_THREADS_BIND") (ne (toString $given.VLLM_CPU_OMP_THREADS_BIND) "nobind") -}}
-  {{- /* Threads that the user pins are counted by vLLM. */ -}}
+  {{- /* vLLM counts the threads itself if the user pins them. */ -}}
   {{- $_ := unset $env "OMP_NUM_THREADS" -}}
   {{- end -}}
 {{- end -}}
 {{- toRawJson $env -}}
 {{- end -}}
 
-{{- /* vllm.envMap: the environment of the server as a JSON map; the user's variables replace computed ones, null removes one. */ -}}
-{{- define "vllm.envMap" -}}
-{{- $env := include "vllm.computedEnv" . | fromJson -}}
-{{- range $name, $value := .Values.engine.env -}}
-{{- if and (eq $name "PYTHONPATH") (kindIs "string" $value) -}}
-{{- $value = printf "%s:%s" (include "vllm.lifecycleFolder" $) $value -}}
-{{- end -}}
-{{- $_ := set $env $name $value -}}
-{{- end -}}
-{{- toRawJson $env -}}
-{{- end -}}
-
-{{- /* vllm.env: the environment of the server as a JSON list. */ -}}
-{{- define "vllm.env" -}}
-{{- include "vllm.envMap" . | fromJson | include "vllm.envList" -}}
-{{- end -}}
-
-{{- /* vllm.fetchEnv: the environment of what fetches a model before the server starts, as a JSON map: the server's, with its proxies and endpoints, without its key. */ -}}
+{{- /* vllm.fetchEnv: Environment of the init containers that fetch a source, as a JSON map: that of the server, with its
+proxies and endpoints, without its API key. */ -}}
 {{- define "vllm.fetchEnv" -}}
 {{- omit (include "vllm.envMap" . | fromJson) "VLLM_API_KEY" | toRawJson -}}
 {{- end -}}
 
-{{- /* vllm.envList: a map of name to a text or {valueFrom} as a JSON list; null leaves one out. */ -}}
+{{- /* vllm.envList: A map of name to a text or {valueFrom}, as a JSON list of environment variables. Null omits a variable. */ -}}
 {{- define "vllm.envList" -}}
 {{- $list := list -}}
 {{- range $name, $value := . -}}
@@ -85,4 +83,9 @@
   {{- end -}}
 {{- end -}}
 {{- toRawJson $list -}}
+{{- end -}}
+
+{{- /* vllm.secretEnv: Source of an environment variable from {existingSecret, key}, as JSON. */ -}}
+{{- define "vllm.secretEnv" -}}
+{{- dict "valueFrom" (dict "secretKeyRef" (dict "name" .existingSecret "key" .key)) | toRawJson -}}
 {{- end -}}

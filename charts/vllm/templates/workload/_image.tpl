@@ -1,4 +1,4 @@
-{{- /* vllm.image: the reference of the server's image. */ -}}
+{{- /* vllm.image: Reference of the server's image. */ -}}
 {{- define "vllm.image" -}}
 {{- with .Values.image -}}
 {{- $registry := ($.Values.global).imageRegistry | default .registry -}}
@@ -8,7 +8,7 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* vllm.imagePullSecrets: the pod's and the global pull secrets as a JSON list of {name}, each once. */ -}}
+{{- /* vllm.imagePullSecrets: Pull secrets of the pod and of global, each once, as a JSON list of {name}. */ -}}
 {{- define "vllm.imagePullSecrets" -}}
 {{- $secrets := list -}}
 {{- range concat (.Values.imagePullSecrets | default list) (($.Values.global).imagePullSecrets | default list) -}}

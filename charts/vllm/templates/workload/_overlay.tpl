@@ -1,24 +1,27 @@
-{{- /* vllm.overlay: nothing; lays the map .over onto the map .base, in place. Maps are merged, null removes, false and 0 count as values, and lists follow vllm.overlayList. */ -}}
+{{- /* vllm.overlay: Map .base with the map .over merged into it, as JSON. Maps are merged, null removes a key, false and 0 are
+values like any other, and lists follow vllm.overlayList. */ -}}
 {{- define "vllm.overlay" -}}
-{{- $base := .base -}}
+{{- $merged := omit .base -}}
 {{- range $key, $new := .over -}}
-  {{- $old := index $base $key -}}
+  {{- $old := index $merged $key -}}
   {{- if kindIs "invalid" $new -}}
-  {{- $_ := unset $base $key -}}
+  {{- $_ := unset $merged $key -}}
   {{- else if kindIs "map" $new -}}
-  {{- $merged := kindIs "map" $old | ternary $old dict -}}
-  {{- include "vllm.overlay" (dict "base" $merged "over" $new) -}}
-  {{- $_ := set $base $key $merged -}}
+  {{- $map := include "vllm.overlay" (dict "base" (kindIs "map" $old | ternary $old dict) "over" $new) -}}
+  {{- $_ := set $merged $key (fromJson $map) -}}
   {{- else if kindIs "slice" $new -}}
-  {{- $merged := include "vllm.overlayList" (dict "name" $key "base" ($old | default list) "over" $new) -}}
-  {{- $_ := set $base $key (fromJsonArray $merged) -}}
+  {{- $list := include "vllm.overlayList" (dict "name" $key "base" ($old | default list) "over" $new) -}}
+  {{- $_ := set $merged $key (fromJsonArray $list) -}}
   {{- else -}}
-  {{- $_ := set $base $key $new -}}
+  {{- $_ := set $merged $key $new -}}
   {{- end -}}
 {{- end -}}
+{{- toRawJson $merged -}}
 {{- end -}}
 
-{{- /* vllm.overlayList: the list .over laid onto the list .base, as JSON; .name is the field that holds them. Items with the same key are merged, a variable of env is replaced whole, tolerations are appended, and a list without keys is replaced. */ -}}
+{{- /* vllm.overlayList: List .base with the list .over merged into it, as JSON; .name is the field that holds them. Items with
+the same key are merged, but a variable of env is replaced. Tolerations are appended. A list whose items have no key is
+replaced. */ -}}
 {{- define "vllm.overlayList" -}}
 {{- $fields := include "vllm.overlayFields" . | fromJsonArray -}}
 {{- $items := list -}}
@@ -30,25 +33,20 @@
   {{- $merged := $new -}}
   {{- $found := false -}}
   {{- if kindIs "map" $new -}}
-    {{- $merged = dict -}}
     {{- $others := list -}}
     {{- $key := include "vllm.overlayKey" (dict "fields" $fields "item" $new) -}}
     {{- range $old := $items -}}
       {{- if and $fields (eq $key (include "vllm.overlayKey" (dict "fields" $fields "item" $old))) -}}
       {{- $found = true -}}
-      {{- if ne $name "env" -}}
-      {{- $merged = $old -}}
-      {{- end -}}
-      {{- include "vllm.overlay" (dict "base" $merged "over" $new) -}}
-      {{- $others = append $others $merged -}}
+      {{- $base := eq $name "env" | ternary dict $old -}}
+      {{- $others = include "vllm.overlay" (dict "base" $base "over" $new) | fromJson | append $others -}}
       {{- else -}}
       {{- $others = append $others $old -}}
       {{- end -}}
     {{- end -}}
     {{- $items = $others -}}
-    {{- if not $found -}}
-    {{- include "vllm.overlay" (dict "base" $merged "over" $new) -}}
-    {{- end -}}
+    {{- /* Without nulls, as a new item has nothing to remove. */ -}}
+    {{- $merged = include "vllm.overlay" (dict "base" dict "over" $new) | fromJson -}}
   {{- end -}}
   {{- if not $found -}}
   {{- $items = append $items $merged -}}
@@ -57,7 +55,8 @@
 {{- toRawJson $items -}}
 {{- end -}}
 
-{{- /* vllm.overlayFields: the fields that make the key of an item in the list .name of a pod, as a JSON list; empty for a list without keys. */ -}}
+{{- /* vllm.overlayFields: Fields that are the key of an item in the list .name of a pod, as a JSON list; empty if its items have
+no key. */ -}}
 {{- define "vllm.overlayFields" -}}
 {{- $lists := dict
   "containers" (list "name")
@@ -74,7 +73,7 @@
 {{- index $lists .name | default list | toRawJson -}}
 {{- end -}}
 
-{{- /* vllm.overlayKey: the key of .item by its .fields, as a text; a port is TCP unless it says otherwise. */ -}}
+{{- /* vllm.overlayKey: Key of .item, given by its .fields, as a text. The protocol of a port defaults to TCP. */ -}}
 {{- define "vllm.overlayKey" -}}
 {{- range .fields -}}
 {{- index $.item . | default (eq . "protocol" | ternary "TCP" "") | include "vllm.scalar" }} {{ end -}}
