@@ -278,6 +278,17 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
                 {"podSpec": {"initContainers": None}},
             )
         ),
+        *(
+            ({"server": KEYED, **values}, (f"{place}.api-keys removes or replaces the volume", "leave it to the chart"))
+            for place, values in (
+                ("extraVolumes", {"extraVolumes": {"api-keys": {"emptyDir": {}}}}),
+                ("extraVolumes", {"extraVolumes": {"api-keys": None}}),
+                (
+                    "podSpec.volumes",
+                    {"podSpec": {"volumes": [{"name": "api-keys", "projected": None, "secret": {"secretName": "s"}}]}},
+                ),
+            )
+        ),
     ],
     "pythonPath": [
         ({"engine": {"env": {"PYTHONPATH": None}}}, ("has PYTHONPATH unset or from elsewhere", "in engine.env")),

@@ -160,6 +160,20 @@ podSpec.terminationGracePeriodSeconds is {{ .text }}
   {{- $writer = . -}}
   {{- end -}}
 {{- end -}}
+{{- $source := dict -}}
+{{- range .pod.volumes -}}
+  {{- if eq .name "api-keys" -}}
+  {{- $source = omit . "name" -}}
+  {{- end -}}
+{{- end -}}
+{{- if ne (toRawJson $source) (include "vllm.apiKeysVolume" .) -}}
+{{- $own := hasKey (.Values.extraVolumes | default dict) "api-keys" -}}
+{{- $sentences = append $sentences (printf
+  (print "%s.api-keys removes or replaces the volume with the keys of server.apiKey.keys: leave it to the chart, or switch the "
+  "check off if your volume has a file for each key.")
+  ($own | ternary "extraVolumes" "podSpec.volumes")
+) -}}
+{{- end -}}
 {{- $wanted := index (include "vllm.apiKeyContainers" . | fromJson) "api-keys" -}}
 {{- if ne (toRawJson $writer.command) (toRawJson $wanted.command) -}}
 {{- $sentences = append $sentences (print
