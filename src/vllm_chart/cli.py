@@ -39,6 +39,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
+_Chart = Annotated[Path | None, typer.Option(metavar="PATH", help="Folder of another chart than the built-in.")]
 _Output = Annotated[Output, typer.Option("--output", help="Form of the result.")]
 
 
@@ -106,9 +107,7 @@ def check(  # noqa: PLR0917 - one for each option
     sets: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Value, as Helm takes it.")
     ] = None,
-    chart: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Folder of another chart than the built-in.")
-    ] = None,
+    chart: _Chart = None,
     kube_version: Annotated[
         str | None,
         typer.Option(metavar="VERSION", help="Kubernetes version. Defaults to the oldest and newest supported."),
@@ -191,6 +190,7 @@ _To = Annotated[Path, typer.Option(metavar="FILE", help="Values file to write. A
 def migrate(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Manifests of one server that runs vLLM.")],
     to: _To = Path("values.yaml"),
+    chart: _Chart = None,
     output: _Output = Output.TEXT,
 ) -> int:
     """Write a values file from manifests that run vLLM.
@@ -201,7 +201,7 @@ def migrate(
     from vllm_chart.migrate import command  # noqa: PLC0415 - reads the definitions of Kubernetes
 
     with working("Migrating"):
-        done = command.migrate_files(files, to)
+        done = command.migrate_files(files, to, chart)
     _print(output, command.lines(done), command.document(done))
     return PROBLEMS if done.problems else FINE
 
@@ -267,6 +267,7 @@ def size(  # noqa: PLR0917 - one for each option
         Literal["auto", "fp8"], typer.Option(help="Type of the KV cache; fp8 halves it.")
     ] = "auto",
     to: _To = Path("values.yaml"),
+    chart: _Chart = None,
     output: _Output = Output.TEXT,
 ) -> int:
     """Write a values file for a model and GPUs.
@@ -280,7 +281,7 @@ def size(  # noqa: PLR0917 - one for each option
     given |= {"--concurrency": concurrency, "--exposure": exposure}
     if not (model and gpu):
         _ask(given)
-    wish = new_values.SizingRequest(
+    wanted = new_values.SizingRequest(
         gpus=new_values.count("--gpus", given["--gpus"]),
         context=new_values.count("--context-length", given["--context-length"]),
         concurrency=new_values.count("--concurrency", given["--concurrency"]) or new_values.SizingRequest.concurrency,
@@ -291,7 +292,9 @@ def size(  # noqa: PLR0917 - one for each option
     device = new_values.gpu(given["--gpu"])
     with working(f"Sizing {given['MODEL']}"):
         found = new_values.load(given["MODEL"], config, new_values.count("--parameters", parameters))
-        done = new_values.size(given["MODEL"], found, device, wish, exposure=given["--exposure"], target=to)
+        done = new_values.size(
+            given["MODEL"], found, device, wanted, exposure=given["--exposure"], target=to, chart=chart
+        )
     _print(output, new_values.lines(done), new_values.document(done))
     return PROBLEMS if done.problems else FINE
 

@@ -47,7 +47,7 @@ def put(values: Values, path: Sequence[str], value: object) -> None:
     values[path[-1]] = value
 
 
-def to_text(values: Values, head: str, comments: Mapping[str, Sequence[str]], target: Path) -> str:
+def to_text(values: Values, head: str, comments: Mapping[str, Sequence[str]], target: Path, chart: Path = CHART) -> str:
     """Return a values file: sections in the order of the chart's values.yaml, each under its comments.
 
     Args:
@@ -56,11 +56,12 @@ def to_text(values: Values, head: str, comments: Mapping[str, Sequence[str]], ta
         comments: sentences above a top-level key.
         target: where the file will be, for the line by which an editor finds the schema. There is no such line where
             the chart is that of an installed wheel: its path says nothing on another machine.
+        chart: the chart's folder.
     """
-    schema = os.path.relpath(CHART / "editor.schema.json", target.resolve().parent)
-    modeline = "" if CHART == PACKAGED else f"# yaml-language-server: $schema={schema}\n#\n"
+    schema = os.path.relpath(chart / "editor.schema.json", target.resolve().parent)
+    modeline = "" if chart == PACKAGED else f"# yaml-language-server: $schema={schema}\n#\n"
     parts = [modeline + "".join(map(_comment, head.splitlines()))]
-    order = list(go_yaml.load((CHART / "values.yaml").read_text(encoding="utf-8")))
+    order = list(go_yaml.load((chart / "values.yaml").read_text(encoding="utf-8")))
     for key in sorted(values, key=lambda name: order.index(name) if name in order else len(order)):
         above = "".join(_comment(sentence) for sentence in comments.get(key, ()))
         body = yaml.dump({key: values[key]}, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
@@ -84,19 +85,19 @@ def write(target: Path, text: str) -> None:
         raise InputError(f"{target}: {(error.strerror or str(error)).lower()}. Name another file with --to.") from None
 
 
-def next_step(target: Path) -> str:
+def next_step(target: Path, chart: Path = CHART) -> str:
     """Return the line that names a written file, and the command that installs it."""
-    chart = os.path.relpath(CHART) if CHART.is_relative_to(Path.cwd()) else CHART
-    return f"wrote {target}; install it with `helm install NAME {chart} --values {shlex.quote(str(target))}`"
+    shown = os.path.relpath(chart) if chart.is_relative_to(Path.cwd()) else chart
+    return f"wrote {target}; install it with `helm install NAME {shown} --values {shlex.quote(str(target))}`"
 
 
-def problems(values: Values) -> tuple[Objects | None, list[str]]:
+def problems(values: Values, chart: Path = CHART) -> tuple[Objects | None, list[str]]:
     """Render the chart with the values and hold the objects against all that `check` holds them against.
 
     Returns:
         The objects, or None where Helm refuses; and one sentence for each thing that does not hold.
     """
-    subject = Subject(values, (values,))
+    subject = Subject(values, (values,), chart)
     try:
         objects = subject.objects()
     except helm.HelmError as error:

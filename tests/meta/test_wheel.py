@@ -147,6 +147,26 @@ def test_size_writes_values_that_check_accepts(command: Any) -> None:
     assert command("check", "-f", "sized.yaml").returncode == 0
 
 
+@pytest.mark.parametrize(
+    "arguments", [("migrate", "deployment.yaml"), ("size", MODEL, "--gpu", "L40S", "--config", "config.json")]
+)
+def test_values_are_written_for_the_chart_that_is_named(
+    arguments: tuple[str, ...], command: Any, elsewhere: Path
+) -> None:
+    vendored = Path(shutil.copytree(CHART, elsewhere / "vendored" / CHART.name))
+    done = command(*arguments, "--to", "written.yaml", "--chart", "vendored/vllm")
+    assert "helm install NAME vendored/vllm --values written.yaml" in done.stdout
+    schema = "# yaml-language-server: $schema=vendored/vllm/editor.schema.json\n"
+    assert (elsewhere / "written.yaml").read_text(encoding="utf-8").startswith(schema)
+    (vendored / "Chart.yaml").unlink()
+    done = command(*arguments, "--to", "none.yaml", "--chart", "vendored/vllm")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "✗ vendored/vllm: no Chart.yaml. Name the chart's folder with --chart.\n",
+    )
+    assert not (elsewhere / "none.yaml").exists()
+
+
 def test_doctor_reports_an_unreachable_cluster(command: Any) -> None:
     done = command("doctor", "llama", "-n", "llm", "--kubeconfig", "kubeconfig")
     assert done.stderr.startswith("✗ Cannot read the cluster: ")

@@ -13,7 +13,6 @@ from typing import Any
 import yaml
 
 from vllm_chart import user_file
-from vllm_chart.chart import CHART, DATA, app_version
 from vllm_chart.check.attribution import Attribution, Found, ValuesPath, plain
 from vllm_chart.check.helm_errors import HelmProblem, parse_helm_errors
 from vllm_chart.errors import InputError
@@ -22,7 +21,7 @@ from vllm_chart.invariants.registry import INSPECTION_ERRORS, INVARIANTS, Subjec
 from vllm_chart.render import go_yaml, helm
 from vllm_chart.render.findings import Finding
 from vllm_chart.render.helm import HelmError
-from vllm_chart.requirements import require_helm
+from vllm_chart.requirements import require_chart, require_helm
 from vllm_chart.user_file import label
 
 #: Largest values file in bytes: a release with its values is one Secret, and that holds one MiB.
@@ -94,7 +93,7 @@ def check(
     layers = tuple(map(_layer, files)) or ({},)
     if sum(isinstance(layer, dict) for layer in layers) > 1:
         raise InputError("More than one values file is a pipe. Write all but one to files.")
-    chart = _chart(chart)
+    chart = require_chart(chart)
     require_helm()
     minors = (_minor(kube_version),) if kube_version else kubernetes_api.supported()
     options = tuple(word for item in sets for word in ("--set", item))
@@ -162,25 +161,6 @@ def _minor(kube_version: str) -> str:
         supported = ", ".join(kubernetes_api.known())
         raise InputError(f"Unsupported Kubernetes version {kube_version}. Supported: {supported}.")
     return found[1]
-
-
-def _chart(chart: Path | None) -> Path:
-    chart = chart or CHART
-    if chart.is_file():
-        raise InputError(f"{chart}: is a file. Unpack it with tar -xzf, and name the folder that has Chart.yaml.")
-    try:
-        version = app_version(chart)
-    except FileNotFoundError:
-        raise InputError(f"{chart}: no Chart.yaml. Name the chart's folder with --chart.") from None
-    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
-        raise InputError(f"{chart / 'Chart.yaml'}: no appVersion. Name the chart's folder with --chart.") from None
-    known = sorted(path.stem.rpartition("-")[2] for path in DATA.glob("vllm-serve-args-*.json"))
-    if version not in known:
-        raise InputError(
-            f"{chart}: unsupported vLLM version {version}. Supported: {', '.join(known)}. "
-            "Install the vllm-chart of the chart's own version."
-        )
-    return chart
 
 
 def _merged(layers: Sequence[helm.Values], options: Sequence[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from vllm_chart.migrate.convert import migrate
 from vllm_chart.migrate.manifests import only_server, read_objects
 from vllm_chart.migrate.part import HEADS, Migration
 from vllm_chart.migrate.report import Row, table
-from vllm_chart.requirements import require_helm
+from vllm_chart.requirements import require_chart, require_helm
 
 
 @dataclass(frozen=True)
@@ -21,17 +21,19 @@ class Migrated:
     """A written values file, the comparison with the manifests, and why the chart rejects it, if it does."""
 
     file: Path
+    chart: Path
     migration: Migration
     rows: list[Row]
     problems: list[str]
 
 
-def migrate_files(paths: Sequence[Path], target: Path) -> Migrated:
+def migrate_files(paths: Sequence[Path], target: Path, chart: Path | None = None) -> Migrated:
     """Write a values file that says what manifests say.
 
     Args:
         paths: the manifests.
         target: the values file.
+        chart: the chart's folder, ours without one.
 
     Raises:
         InputError: if a manifest cannot be read or carried over, or the file not be written. Nothing is written then.
@@ -39,20 +41,21 @@ def migrate_files(paths: Sequence[Path], target: Path) -> Migrated:
     for path in paths:
         user_file.read(path, "manifest")
     objects = read_objects(list(paths))
+    chart = require_chart(chart)
     require_helm()
     files = ", ".join(path.name for path in paths)
     try:
         server = only_server(objects, list(paths))
-        migration, rows, problems = migrate(objects, server)
+        migration, rows, problems = migrate(objects, server, chart)
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise InputError(
             f"{', '.join(map(str, paths))}: cannot be carried over ({type(error).__name__}: {error}). "
             "Correct the part that Kubernetes, vLLM or the shell would reject."
         ) from None
     head = f"{server.workload['kind']} {server.name} as values of the chart vllm; from {files}."
-    text = values_file.to_text(migration.values, head, migration.comments, target)
+    text = values_file.to_text(migration.values, head, migration.comments, target, chart)
     values_file.write(target, migration.hidden(text))
-    return Migrated(target, migration, rows, problems)
+    return Migrated(target, chart, migration, rows, problems)
 
 
 def report(migration: Migration, rows: list[Row], problems: list[str]) -> Iterator[str]:
@@ -72,7 +75,9 @@ def lines(done: Migrated) -> Iterator[str]:
     """The result as a person reads it, without the texts of Secrets."""
     yield done.migration.hidden("\n".join(report(done.migration, done.rows, done.problems)))
     yield ""
-    yield f"wrote {done.file}, which the chart rejects" if done.problems else values_file.next_step(done.file)
+    yield (
+        f"wrote {done.file}, which the chart rejects" if done.problems else values_file.next_step(done.file, done.chart)
+    )
 
 
 def document(done: Migrated) -> dict[str, Any]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 
 from vllm_chart import values_file
+from vllm_chart.chart import CHART
 from vllm_chart.migrate import report
 from vllm_chart.migrate.arguments import arguments, with_config_file
 from vllm_chart.migrate.autoscaling import autoscaling
@@ -42,12 +44,12 @@ def convert(objects: list[Body], server: Server) -> tuple[Migration, Server]:
     return merge([workload, other_objects(objects, server, workload.values)]), server
 
 
-def migrate(objects: list[Body], server: Server) -> tuple[Migration, list[report.Row], list[str]]:
+def migrate(objects: list[Body], server: Server, chart: Path = CHART) -> tuple[Migration, list[report.Row], list[str]]:
     """Return the migration, the comparison with what the chart makes of it, and what of the chart's rules it breaks."""
     migration, server = convert(objects, server)
-    rendered, problems = values_file.problems(migration.values)
+    rendered, problems = values_file.problems(migration.values, chart)
     if _raise_memory(migration, problems):
-        rendered, problems = values_file.problems(migration.values)
+        rendered, problems = values_file.problems(migration.values, chart)
     rows: list[report.Row] = []
     if rendered is not None:
         bodies = [manifest.body for manifest in rendered]

@@ -16,7 +16,7 @@ from typing import Any
 
 from vllm_chart import accelerators, values_file
 from vllm_chart.errors import InputError
-from vllm_chart.requirements import require_helm
+from vllm_chart.requirements import require_chart, require_helm
 from vllm_chart.sizing import model_memory
 from vllm_chart.sizing.model_memory import GIB, Model
 from vllm_chart.values_file import Values
@@ -109,106 +109,106 @@ def split(model: Model, gpus: int, node: int = NODE_GPUS) -> tuple[int, int]:
     return (max(sizes), gpus // max(sizes)) if sizes else (0, 0)
 
 
-def fit(model: Model, device: Gpu, gpus: int, context: int, *, wish: SizingRequest, utilization: float) -> Fit | None:
+def fit(model: Model, device: Gpu, gpus: int, context: int, *, wanted: SizingRequest, utilization: float) -> Fit | None:
     """Return how a model lies on so many GPUs; None where it can't be split so."""
-    tensor, pipeline = split(model, gpus, wish.node)
+    tensor, pipeline = split(model, gpus, wanted.node)
     if not tensor:
         return None
     return Fit(
         tensor=tensor,
         pipeline=pipeline,
-        nodes=max(1, gpus // wish.node),
+        nodes=max(1, gpus // wanted.node),
         utilization=utilization,
         usable=device.memory * utilization,
         weights=model.weights / gpus,
         runtime=model.runtime(tensor),
         context=context,
-        request=model.request(context, tensor, pipeline, wish.cache_bytes),
+        request=model.request(context, tensor, pipeline, wanted.cache_bytes),
     )
 
 
-def longest(model: Model, device: Gpu, gpus: int, wish: SizingRequest, utilization: float) -> int:
-    """Return the longest context in whole thousands that fits the wished number of requests; 0 where none does."""
+def longest(model: Model, device: Gpu, gpus: int, wanted: SizingRequest, utilization: float) -> int:
+    """Return the longest context in whole thousands that fits the requested number of requests; 0 if none fits."""
     low, high = 0, (model.context or 1024 * 1024) // 1024
     while low < high:
         middle = (low + high + 1) // 2
-        found = fit(model, device, gpus, middle * 1024, wish=wish, utilization=utilization)
-        if found and found.requests >= wish.concurrency:
+        found = fit(model, device, gpus, middle * 1024, wanted=wanted, utilization=utilization)
+        if found and found.requests >= wanted.concurrency:
             low = middle
         else:
             high = middle - 1
     return low * 1024
 
 
-def plan(model: Model, device: Gpu, wish: SizingRequest, name: str) -> Fit:
-    """Return the smallest way in which the wish fits; raises InputError that says what would where none does."""
-    if wish.context and model.context and wish.context > model.context:
+def plan(model: Model, device: Gpu, wanted: SizingRequest, name: str) -> Fit:
+    """Return the smallest way in which the wanted fits; raises InputError that says what would where none does."""
+    if wanted.context and model.context and wanted.context > model.context:
         raise InputError(
-            f"--context-length {wish.context}: longer than {name} supports. Write at most {model.context}."
+            f"--context-length {wanted.context}: longer than {name} supports. Write at most {model.context}."
         )
-    shares = (wish.utilization,) if wish.utilization else (UTILIZATION, MOST_UTILIZATION)
-    if wish.gpus > wish.node and wish.gpus % wish.node:
-        less = wish.gpus // wish.node * wish.node
+    shares = (wanted.utilization,) if wanted.utilization else (UTILIZATION, MOST_UTILIZATION)
+    if wanted.gpus > wanted.node and wanted.gpus % wanted.node:
+        less = wanted.gpus // wanted.node * wanted.node
         raise InputError(
-            f"--gpus {wish.gpus}: not a multiple of the {wish.node} GPUs of a node. Write --gpus {less} or "
-            f"--gpus {less + wish.node}, or the GPUs of your nodes, e.g. --node-gpus 4."
+            f"--gpus {wanted.gpus}: not a multiple of the {wanted.node} GPUs of a node. Write --gpus {less} or "
+            f"--gpus {less + wanted.node}, or the GPUs of your nodes, e.g. --node-gpus 4."
         )
-    counts = (wish.gpus,) if wish.gpus else tuple(count for count in COUNTS if count <= wish.node)
-    aim = wish.context or min(model.context or 8192, 8192)
+    counts = (wanted.gpus,) if wanted.gpus else tuple(count for count in COUNTS if count <= wanted.node)
+    aim = wanted.context or min(model.context or 8192, 8192)
     for count in counts:
         for share in shares:
-            found = fit(model, device, count, aim, wish=wish, utilization=share)
-            if found is None or found.requests < wish.concurrency:
+            found = fit(model, device, count, aim, wanted=wanted, utilization=share)
+            if found is None or found.requests < wanted.concurrency:
                 continue
-            if not wish.context:
-                context = max(aim, longest(model, device, count, wish, share))
-                found = fit(model, device, count, context, wish=wish, utilization=share)
+            if not wanted.context:
+                context = max(aim, longest(model, device, count, wanted, share))
+                found = fit(model, device, count, context, wanted=wanted, utilization=share)
                 assert found is not None, "the same number of GPUs as before"
             return found
-    raise InputError(_refusal(model, device, wish, name, aim=aim, count=counts[-1], share=shares[-1]))
+    raise InputError(_refusal(model, device, wanted, name, aim=aim, count=counts[-1], share=shares[-1]))
 
 
-def _refusal(model: Model, device: Gpu, wish: SizingRequest, name: str, *, aim: int, count: int, share: float) -> str:
-    """Return why a wish does not fit, and what would."""
-    most = fit(model, device, count, aim, wish=wish, utilization=share)
+def _refusal(model: Model, device: Gpu, wanted: SizingRequest, name: str, *, aim: int, count: int, share: float) -> str:
+    """Return why a wanted does not fit, and what would."""
+    most = fit(model, device, count, aim, wanted=wanted, utilization=share)
     if most is None:
-        sizes = ", ".join(map(str, [size for size in range(1, 17) if split(model, size, wish.node)[0]]))
+        sizes = ", ".join(map(str, [size for size in range(1, 17) if split(model, size, wanted.node)[0]]))
         parts = f"{model.heads} heads and {model.layers} layers"
         return f"--gpus {count}: cannot share {name}. Its {parts} split over {sizes}."
     where = f"{count} × {device.name}"  # noqa: RUF001
     instead = []
     if most.free > 0:
-        if context := longest(model, device, count, wish, share):
+        if context := longest(model, device, count, wanted, share):
             instead.append(f"--context-length {context}")
         if most.requests >= 1:
             instead.append(f"--concurrency {int(most.requests)}")
-        if wish.cache_bytes > 1:
-            half = dataclasses.replace(wish, cache_bytes=1)
-            smaller = fit(model, device, count, aim, wish=half, utilization=share)
-            instead += ["--kv-cache-dtype fp8"] if smaller and smaller.requests >= wish.concurrency else []
-    for more in sorted({*COUNTS, *(wish.node * nodes for nodes in (1, 2, 3, 4))}):
-        larger = fit(model, device, more, aim, wish=wish, utilization=share) if more > count else None
-        if larger and larger.requests >= wish.concurrency:
+        if wanted.cache_bytes > 1:
+            half = dataclasses.replace(wanted, cache_bytes=1)
+            smaller = fit(model, device, count, aim, wanted=half, utilization=share)
+            instead += ["--kv-cache-dtype fp8"] if smaller and smaller.requests >= wanted.concurrency else []
+    for more in sorted({*COUNTS, *(wanted.node * nodes for nodes in (1, 2, 3, 4))}):
+        larger = fit(model, device, more, aim, wanted=wanted, utilization=share) if more > count else None
+        if larger and larger.requests >= wanted.concurrency:
             instead.append(f"--gpus {more}" + (f" on {larger.nodes} nodes" if larger.nodes > 1 else ""))
             break
     for other in accelerators.gpus():
         candidate = gpu(other)
         there = (
-            fit(model, candidate, count, aim, wish=wish, utilization=share)
+            fit(model, candidate, count, aim, wanted=wanted, utilization=share)
             if candidate.memory > device.memory
             else None
         )
-        if there and there.requests >= wish.concurrency:
+        if there and there.requests >= wanted.concurrency:
             instead.append(f"--gpu {other}")
             break
     need = (
         f"the weights take {most.weights / GIB:.1f} GiB and the runtime {most.runtime / GIB:.1f} GiB "
         f"of {most.usable / GIB:.1f} GiB on each"
         if most.free <= 0
-        else f"the KV cache needs {most.request * wish.concurrency / GIB:.1f} GiB on each, and "
+        else f"the KV cache needs {most.request * wanted.concurrency / GIB:.1f} GiB on each, and "
         f"{most.free / GIB:.1f} GiB are left beside weights and runtime"
     )
-    asked = f"{name} with {wish.concurrency} requests of {aim} tokens"
+    asked = f"{name} with {wanted.concurrency} requests of {aim} tokens"
     return (
         f"{where}: cannot hold {asked}, as {need}. {' or '.join(instead) or 'A smaller or quantized model'} would do."
     )
@@ -399,26 +399,38 @@ class Sized:
     fit: Fit
     cache_bytes: int
     file: Path
+    chart: Path
     values: Values
     problems: list[str]
 
 
-def size(name: str, model: Model, device: Gpu, wish: SizingRequest, *, exposure: str = "", target: Path) -> Sized:
+def size(
+    name: str,
+    model: Model,
+    device: Gpu,
+    wanted: SizingRequest,
+    *,
+    exposure: str = "",
+    target: Path,
+    chart: Path | None = None,
+) -> Sized:
     """Write a values file by which the chart serves a model on GPUs.
 
     Args:
         name: the model's, as a user writes it.
         model: what its memory depends on.
         device: the kind of GPU.
-        wish: the numbers that are asked for.
+        wanted: the numbers that are asked for.
         exposure: from where it is reached: `cluster`, `ingress:HOST` or `gateway:NAMESPACE/NAME`.
         target: the values file.
+        chart: the chart's folder, ours without one.
 
     Raises:
         InputError: if nothing fits, or the file cannot be written. Nothing is written then.
     """
-    found = plan(model, device, wish, name)
-    made = values(name, model, device, found, exposure=exposure, cache_bytes=wish.cache_bytes)
+    found = plan(model, device, wanted, name)
+    made = values(name, model, device, found, exposure=exposure, cache_bytes=wanted.cache_bytes)
+    chart = require_chart(chart)
     require_helm()
     comments: dict[str, list[str]] = {}
     if "server" in made:
@@ -430,10 +442,10 @@ def size(name: str, model: Model, device: Gpu, wish: SizingRequest, *, exposure:
             "whole model for itself; a claim that is ReadWriteMany, as cache.model, holds it once."
         ]
     head = f"{name} on {found.gpus} × {device.name}; estimated, see docs/sizing.md."  # noqa: RUF001
-    text = values_file.to_text(made, head, comments, target)
-    problems = values_file.problems(made)[1]
+    text = values_file.to_text(made, head, comments, target, chart)
+    problems = values_file.problems(made, chart)[1]
     values_file.write(target, text)
-    return Sized(name, model, device, found, wish.cache_bytes, target, made, problems)
+    return Sized(name, model, device, found, wanted.cache_bytes, target, chart, made, problems)
 
 
 def lines(done: Sized) -> Iterator[str]:
@@ -447,7 +459,7 @@ def lines(done: Sized) -> Iterator[str]:
         yield from (f"  {problem}" for problem in done.problems)
         yield f"wrote {done.file}, which the chart rejects"
     else:
-        yield values_file.next_step(done.file)
+        yield values_file.next_step(done.file, done.chart)
 
 
 def document(done: Sized) -> dict[str, Any]:
