@@ -65,7 +65,7 @@ def _check_version() -> None:
 
 
 def _own_process() -> int | None:
-    """The process id of our own dockerd, if it group_pods."""
+    """The process id of our own dockerd, if it runs."""
     try:
         pid = int(_PIDFILE.read_text())
         command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")

@@ -51,7 +51,7 @@ class HelmRelease:
 
     @contextmanager
     def forward(self, target: str, port: int) -> Iterator[str]:
-        """`127.0.0.1:PORT` of a port of one pod, as long as that pod group_pods.
+        """`127.0.0.1:PORT` of a port of one pod, as long as that pod exists.
 
         Args:
             target: a pod, or what has pods, such as `service/vllm`, of which one is taken.

@@ -161,7 +161,7 @@ def key(mutant: Mutant) -> str:
 
 
 class Renderer:
-    """Helm that stays (ci/offline/modules/renderer), so that a render does not have to start it."""
+    """Helm that stays (ci/go_modules/renderer), so that a render does not have to start it."""
 
     def __init__(self, program: Path) -> None:
         self._process = subprocess.Popen(

@@ -1,6 +1,6 @@
 // Command renderer is Helm that stays: it reads commands from standard input, one JSON object a line, runs each in this
 // process and answers with one. A render takes a tenth of the time of starting Helm for it, which is what makes it
-// worth having where there are ten thousands of them (scripts/mutation.py).
+// worth having where there are ten thousands of them (scripts/mutation).
 package main
 
 import (

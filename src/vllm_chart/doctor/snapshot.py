@@ -237,11 +237,11 @@ def time_of(text: str | None) -> datetime:
 
 
 def event_time_text(event: Object) -> str:
-    """When an event was last snapshot, as the API server has it."""
+    """When an event was last seen, as the API server has it."""
     latest = dig(event, "series", "lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime")
     return str(latest or event["metadata"]["creationTimestamp"])
 
 
 def event_time(event: Object) -> datetime:
-    """When an event was last snapshot."""
+    """When an event was last seen."""
     return time_of(event_time_text(event))
