@@ -15,7 +15,7 @@ import yaml
 
 from ci import docker_engine, images, tools
 from vllm_chart.cache import CACHE
-from vllm_chart.command import main
+from vllm_chart.entry_point import main
 from vllm_chart.errors import CommandError, UserError
 from vllm_chart.process import run
 from vllm_chart.progress import say, step

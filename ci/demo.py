@@ -9,7 +9,7 @@ from ci import cluster, images, load_images, tools
 from ci.chat import stream_answer
 from ci.common import ROOT, VERSIONS
 from ci.helm_release import NODE_PORT_VALUES, HelmRelease, base_url
-from vllm_chart.command import main
+from vllm_chart.entry_point import main
 from vllm_chart.errors import UserError
 from vllm_chart.progress import clock, console, say, step
 

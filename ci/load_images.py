@@ -7,7 +7,7 @@ import sys
 
 from ci import cluster, images
 from ci.offline import model_image
-from vllm_chart.command import main
+from vllm_chart.entry_point import main
 from vllm_chart.progress import say, step
 
 

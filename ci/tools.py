@@ -20,7 +20,7 @@ from ci import go_programs
 from ci.apt import unpack
 from ci.common import VERSIONS, install_wheel, product
 from vllm_chart.cache import CACHE
-from vllm_chart.command import main
+from vllm_chart.entry_point import main
 from vllm_chart.errors import CommandError, UserError
 from vllm_chart.process import run
 from vllm_chart.progress import say, step

@@ -14,7 +14,7 @@ from ci.common import ROOT
 from ci.helm_release import HelmRelease
 from ci.offline import archive, model_image, vllm_image
 from vllm_chart.cache import CACHE
-from vllm_chart.command import main
+from vllm_chart.entry_point import main
 from vllm_chart.errors import UserError
 from vllm_chart.process import run
 from vllm_chart.progress import say, step

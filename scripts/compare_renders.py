@@ -18,7 +18,7 @@ from ci.common import ROOT
 from scripts.last_release import unpacked
 from scripts.value_sets import ValueSet, value_sets
 from vllm_chart.chart import CHART
-from vllm_chart.command import main
+from vllm_chart.entry_point import main
 from vllm_chart.errors import InputError, UserError
 from vllm_chart.process import run as git
 from vllm_chart.render import helm

@@ -13,7 +13,7 @@ from pathlib import Path
 from ci.common import ROOT
 from ci.go_programs import ACTIONLINT
 from vllm_chart.cache import CACHE
-from vllm_chart.command import main
+from vllm_chart.entry_point import main
 from vllm_chart.errors import UserError
 from vllm_chart.progress import say
 

@@ -20,7 +20,7 @@ from ci.tools import put_on_path
 from scripts import project
 from scripts.project import Project
 from vllm_chart.chart import CHART
-from vllm_chart.command import main
+from vllm_chart.entry_point import main
 from vllm_chart.errors import CommandError, UserError
 from vllm_chart.process import run
 from vllm_chart.progress import say

@@ -12,7 +12,7 @@ import sys
 from ci import cluster, load_images
 from scripts.lint import Lint, programs
 from vllm_chart.chart import CHART
-from vllm_chart.command import main
+from vllm_chart.entry_point import main
 
 #: Processes share the tests by file, so that what the tests of a file have in common is made once.
 _BY_FILE = ("-n", "2", "--dist=loadfile", "--no-loadscope-reorder")

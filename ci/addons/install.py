@@ -15,7 +15,7 @@ from ci.helm_release import HelmRelease
 from ci.offline import addon_images
 from ci.offline.addon_images import AddonImage
 from ci.prometheus import Prometheus
-from vllm_chart.command import main
+from vllm_chart.entry_point import main
 from vllm_chart.errors import UserError
 from vllm_chart.progress import step
 from vllm_chart.render import go_yaml

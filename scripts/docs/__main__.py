@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from ci.common import ROOT
-from vllm_chart.command import main
+from vllm_chart.entry_point import main
 from vllm_chart.errors import UserError
 from vllm_chart.process import run
 from vllm_chart.progress import say

@@ -12,7 +12,7 @@ from ci.common import ROOT
 from ci.prometheus import Series
 from scripts.generate import dashboard
 from vllm_chart.cache import CACHE
-from vllm_chart.command import main
+from vllm_chart.entry_point import main
 from vllm_chart.errors import UserError
 from vllm_chart.progress import say
 

@@ -6,7 +6,7 @@ import argparse
 
 from ci.common import ROOT
 from scripts.generate import registry
-from vllm_chart.command import main
+from vllm_chart.entry_point import main
 from vllm_chart.errors import UserError
 from vllm_chart.render.helm import HelmError
 

@@ -8,7 +8,7 @@ from ci import go_programs
 from ci.common import ROOT, VERSIONS
 from ci.crds import SOURCES, Schema, definitions
 from scripts.generate.schema import to_text
-from vllm_chart.command import main
+from vllm_chart.entry_point import main
 from vllm_chart.invariants.custom_resources import FOLDER
 from vllm_chart.progress import say, step
 

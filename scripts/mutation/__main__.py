@@ -28,7 +28,7 @@ from scripts.mutation.trials import ALIVE, STILLBORN, TESTS, every_mutant, key
 from scripts.templates import template_files
 from vllm_chart.cache import CACHE
 from vllm_chart.chart import CHART
-from vllm_chart.command import main
+from vllm_chart.entry_point import main
 from vllm_chart.errors import UserError
 from vllm_chart.progress import say
 from vllm_chart.render import go_yaml

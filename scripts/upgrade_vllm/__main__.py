@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from scripts.upgrade_vllm import upgrade
-from vllm_chart.command import main
+from vllm_chart.entry_point import main
 
 main(upgrade.run)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ci.common import ROOT
 from vllm_chart.chart import DATA, app_version
-from vllm_chart.command import main
+from vllm_chart.entry_point import main
 from vllm_chart.errors import InputError
 from vllm_chart.invariants import promql
 

@@ -13,7 +13,7 @@ import typer
 
 from vllm_chart import accelerators
 from vllm_chart import chart as own_chart
-from vllm_chart.command import main
+from vllm_chart.entry_point import main
 from vllm_chart.errors import InputError
 from vllm_chart.progress import working
 from vllm_chart.user_file import label

@@ -12,7 +12,7 @@ from ci import apt, cluster, common, docker_engine, images, tools
 from ci.common import VERSIONS
 from ci.offline import host, model_image
 from vllm_chart import process
-from vllm_chart.command import main
+from vllm_chart.entry_point import main
 from vllm_chart.errors import CommandError, UserError
 
 

@@ -1,4 +1,4 @@
-"""Runs a command as a program: a user's mistake ends in one sentence and an exit code."""
+"""Runs a command as a program: the entry point of `vllm-chart` and of every module that is run by name."""
 
 from __future__ import annotations
 
