@@ -22,8 +22,7 @@ from typing import Any
 from ci.common import ROOT, require_disk, scratch_folder
 from ci.offline import vllm_image
 from scripts.generate import registry
-from scripts.upgrade_vllm import capture as metrics_capture
-from scripts.upgrade_vllm import differences
+from scripts.upgrade_vllm import capture_metrics, differences
 from vllm_chart.cache import CACHE
 from vllm_chart.chart import CHART, DATA, app_version
 from vllm_chart.errors import CommandError, InputError
@@ -125,7 +124,7 @@ def _given(path: Path, version: str) -> dict[str, Any]:
 def _captured(path: Path) -> dict[str, dict[str, object]]:
     """Return what is written down of an answer of /metrics; raises InputError where the file holds none."""
     try:
-        return metrics_capture.kept(path.expanduser().read_text(encoding="utf-8"))
+        return capture_metrics.kept(path.expanduser().read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"METRICS={path} can't be read: {error.strerror}.") from None
 
@@ -153,7 +152,7 @@ def upgrade(version: str, given: differences.Dump, metrics: str) -> None:
     chart.write_text(text.replace(f'appVersion: "{before}"', f'appVersion: "{version}"'), encoding="utf-8")
     last = DATA / f"vllm-metrics-{before}.json"
     if capture:
-        metrics_capture.write(DATA / f"vllm-metrics-{version}.json", capture)
+        capture_metrics.write(DATA / f"vllm-metrics-{version}.json", capture)
         last.unlink()
     else:
         last.replace(DATA / f"vllm-metrics-{version}.json")
@@ -176,7 +175,7 @@ def _left(before: str, version: str, captured: bool) -> Iterator[str]:
     if not captured:
         yield (
             f"the metrics' labels and buckets are those of {before}: METRICS=path, or "
-            "`python -m scripts.upgrade_vllm.capture` with /metrics of a running server, renews them"
+            "`python -m scripts.upgrade_vllm.capture_metrics` with /metrics of a running server, renews them"
         )
     for name, numbers in _naming(before):
         yield f"{name}:{','.join(map(str, numbers))} names {before}: change it once {version} was seen to do the same"

@@ -14,7 +14,7 @@ import pytest
 
 from ci.common import ROOT
 from ci.offline import vllm_image
-from scripts.upgrade_vllm import capture, differences, upgrade
+from scripts.upgrade_vllm import capture_metrics, differences, upgrade
 from vllm_chart.chart import DATA, app_version
 from vllm_chart.errors import CommandError, InputError
 from vllm_chart.render import go_yaml, helm
@@ -299,6 +299,6 @@ def test_what_is_no_dump_of_the_version_is_refused(
 def test_what_is_no_version_or_no_metrics_is_refused(command: Any) -> None:
     assert command(VERSION="latest") == "VERSION=latest is no version of vLLM: write it as 0.33.0."
     with pytest.raises(InputError, match="holds no metrics of vLLM"):
-        capture.kept("up 1\n")
+        capture_metrics.kept("up 1\n")
     with pytest.raises(InputError, match=r"METRICS=/nowhere/metrics\.txt can't be read"):
         upgrade._captured(Path("/nowhere/metrics.txt"))

@@ -1,4 +1,4 @@
-"""`python -m scripts.upgrade_vllm.capture < metrics.txt`: writes down what /metrics of the chart's vLLM has.
+"""`python -m scripts.upgrade_vllm.capture_metrics < metrics.txt`: writes down what /metrics of the chart's vLLM has.
 
 Standard input is the answer of a server that has served a request, for example of `make demo`:
 `curl http://127.0.0.1:PORT/metrics`. The tests hold rules, dashboard and triggers against what is written: names,
