@@ -275,27 +275,25 @@ def size(  # noqa: PLR0917 - one for each option
     Prints how the weights and the KV cache fit the GPUs. Requires Helm, and no cluster. On a terminal, it asks for the
     model and GPU if they are missing.
     """
-    from vllm_chart.sizing import new_values  # noqa: PLC0415 - reads the definitions of Kubernetes
+    from vllm_chart.sizing import command, model_config, placement  # noqa: PLC0415 - reads the definitions of Kubernetes
 
     given = {"MODEL": model, "--gpu": gpu, "--gpus": gpus, "--context-length": context_length}
     given |= {"--concurrency": concurrency, "--exposure": exposure}
     if not (model and gpu):
         _ask(given)
-    wanted = new_values.SizingRequest(
-        gpus=new_values.count("--gpus", given["--gpus"]),
-        context=new_values.count("--context-length", given["--context-length"]),
-        concurrency=new_values.count("--concurrency", given["--concurrency"]) or new_values.SizingRequest.concurrency,
+    wanted = placement.SizingRequest(
+        gpus=command.count("--gpus", given["--gpus"]),
+        context=command.count("--context-length", given["--context-length"]),
+        concurrency=command.count("--concurrency", given["--concurrency"]) or placement.SizingRequest.concurrency,
         utilization=utilization or 0,
         cache_bytes=1 if kv_cache_dtype == "fp8" else 2,
         node=node_gpus,
     )
-    device = new_values.gpu(given["--gpu"])
+    device = placement.gpu(given["--gpu"])
     with working(f"Sizing {given['MODEL']}"):
-        found = new_values.load(given["MODEL"], config, new_values.count("--parameters", parameters))
-        done = new_values.size(
-            given["MODEL"], found, device, wanted, exposure=given["--exposure"], target=to, chart=chart
-        )
-    _print(output, new_values.lines(done), new_values.document(done))
+        found = model_config.load(given["MODEL"], config, command.count("--parameters", parameters))
+        done = command.size(given["MODEL"], found, device, wanted, exposure=given["--exposure"], target=to, chart=chart)
+    _print(output, command.lines(done), command.document(done))
     return PROBLEMS if done.problems else FINE
 
 

@@ -18,9 +18,9 @@ from vllm_chart.chart import DATA, app_version
 from vllm_chart.check import checker
 from vllm_chart.errors import InputError
 from vllm_chart.render import go_yaml, helm
-from vllm_chart.sizing import model_memory, new_values
+from vllm_chart.sizing import model_config, model_memory, placement
 from vllm_chart.sizing.model_memory import GIB, Attention
-from vllm_chart.sizing.new_values import SizingRequest
+from vllm_chart.sizing.placement import SizingRequest
 
 MODELS: dict[str, dict[str, Any]] = go_yaml.load((Path(__file__).parent / "models.yaml").read_text(encoding="utf-8"))
 GPUS = {name: gpu for item in accelerators.known().values() for name, gpu in item.gpus.items()}
@@ -124,19 +124,19 @@ def test_devices_share_heads_and_repeat_those_that_are_too_few() -> None:
     assert model(LLAMA).token(16) == model(LLAMA).token(8) == model(LLAMA).token(1) / 8
     assert model("Qwen/Qwen2.5-7B-Instruct").tensor_sizes(8) == [1, 2, 4]
     assert model(DEEPSEEK).token(8) == model(DEEPSEEK).token(1)
-    assert new_values.split(model("Qwen/Qwen2.5-7B-Instruct"), 8) == (4, 2)
-    assert new_values.split(model(LLAMA), 6) == (2, 3)
-    assert new_values.split(model(LLAMA, num_hidden_layers=2), 3) == (0, 0)
+    assert placement.split(model("Qwen/Qwen2.5-7B-Instruct"), 8) == (4, 2)
+    assert placement.split(model(LLAMA), 6) == (2, 3)
+    assert placement.split(model(LLAMA, num_hidden_layers=2), 3) == (0, 0)
 
 
 def test_over_several_nodes_each_layer_stays_on_one() -> None:
-    assert new_values.split(model(DEEPSEEK), 16) == (8, 2)
-    assert new_values.split(model(DEEPSEEK), 16, node=4) == (4, 4)
-    assert new_values.split(model("Qwen/Qwen2.5-7B-Instruct"), 16) == (4, 4)
-    assert new_values.split(model(LLAMA), 12) == (0, 0)
-    found = new_values.plan(model(DEEPSEEK), new_values.gpu("H100"), SizingRequest(gpus=16), DEEPSEEK)
+    assert placement.split(model(DEEPSEEK), 16) == (8, 2)
+    assert placement.split(model(DEEPSEEK), 16, node=4) == (4, 4)
+    assert placement.split(model("Qwen/Qwen2.5-7B-Instruct"), 16) == (4, 4)
+    assert placement.split(model(LLAMA), 12) == (0, 0)
+    found = placement.plan(model(DEEPSEEK), placement.gpu("H100"), SizingRequest(gpus=16), DEEPSEEK)
     assert (found.tensor, found.pipeline, found.nodes) == (8, 2, 2)
-    assert new_values.plan(model(LLAMA), new_values.gpu("H100"), SizingRequest(gpus=8, node=4), LLAMA).nodes == 2
+    assert placement.plan(model(LLAMA), placement.gpu("H100"), SizingRequest(gpus=8, node=4), LLAMA).nodes == 2
 
 
 # -- plans
@@ -144,17 +144,17 @@ def test_over_several_nodes_each_layer_stays_on_one() -> None:
 
 def test_the_fewest_gpus_that_do_are_proposed() -> None:
     for name, gpu, count in ((LLAMA, "L40S", 1), (LLAMA, "L4", 2), ("meta-llama/Llama-3.1-70B-Instruct", "H100", 4)):
-        found = new_values.plan(model(name), new_values.gpu(gpu), SizingRequest(), name)
+        found = placement.plan(model(name), placement.gpu(gpu), SizingRequest(), name)
         assert found.gpus == count
         assert found.requests >= 8
         smaller = found.gpus // 2
         if smaller:
             with pytest.raises(InputError):
-                new_values.plan(model(name), new_values.gpu(gpu), SizingRequest(gpus=smaller, context=8192), name)
+                placement.plan(model(name), placement.gpu(gpu), SizingRequest(gpus=smaller, context=8192), name)
 
 
 def test_the_parts_fill_what_vllm_takes_and_the_longest_context_is_the_longest() -> None:
-    found = new_values.plan(model(LLAMA), new_values.gpu("L40S"), SizingRequest(), LLAMA)
+    found = placement.plan(model(LLAMA), placement.gpu("L40S"), SizingRequest(), LLAMA)
     assert found.usable == 46068 * 1024**2 * 0.92
     assert found.weights + found.runtime + found.free == pytest.approx(found.usable)
     assert found.requests * found.request <= found.free * 1.001
@@ -163,28 +163,28 @@ def test_the_parts_fill_what_vllm_takes_and_the_longest_context_is_the_longest()
 
 
 def test_a_context_is_never_longer_than_the_model_was_made_for() -> None:
-    found = new_values.plan(model("microsoft/phi-4"), new_values.gpu("H200"), SizingRequest(), "microsoft/phi-4")
+    found = placement.plan(model("microsoft/phi-4"), placement.gpu("H200"), SizingRequest(), "microsoft/phi-4")
     assert found.context == 16384
 
 
 def test_more_of_the_memory_is_taken_where_that_saves_gpus() -> None:
     tight = SizingRequest(gpus=1, context=4096, concurrency=1)
-    devices = [new_values.Gpu("made", size * GIB / 20) for size in range(300, 500)]
+    devices = [placement.Gpu("made", size * GIB / 20) for size in range(300, 500)]
     device = devices[bisect.bisect_left(devices, True, key=lambda device: _plans(model(LLAMA), device, tight))]
-    assert new_values.plan(model(LLAMA), device, tight, LLAMA).utilization == new_values.MOST_UTILIZATION
+    assert placement.plan(model(LLAMA), device, tight, LLAMA).utilization == placement.MOST_UTILIZATION
 
 
-def _plans(found: model_memory.Model, device: new_values.Gpu, asked: SizingRequest) -> bool:
+def _plans(found: model_memory.Model, device: placement.Gpu, asked: SizingRequest) -> bool:
     try:
-        return bool(new_values.plan(found, device, asked, LLAMA))
+        return bool(placement.plan(found, device, asked, LLAMA))
     except InputError:
         return False
 
 
 def test_a_smaller_kv_cache_holds_twice_the_requests() -> None:
-    device = new_values.gpu("L40S")
-    full = new_values.plan(model(LLAMA), device, SizingRequest(gpus=1, context=8192), LLAMA)
-    half = new_values.plan(model(LLAMA), device, SizingRequest(gpus=1, context=8192, cache_bytes=1), LLAMA)
+    device = placement.gpu("L40S")
+    full = placement.plan(model(LLAMA), device, SizingRequest(gpus=1, context=8192), LLAMA)
+    half = placement.plan(model(LLAMA), device, SizingRequest(gpus=1, context=8192, cache_bytes=1), LLAMA)
     assert half.requests == pytest.approx(2 * full.requests)
 
 
@@ -193,14 +193,14 @@ def test_a_gpu_has_a_little_less_memory_than_is_sold_and_a_source(name: str) -> 
     entry = GPUS[name]
     assert 0.9 * entry["sold"] * 1000 < entry["memory"] <= 1.024 * entry["sold"] * 1000 * 1.024
     assert entry["source"]
-    assert new_values.gpu(name.lower()).memory == entry["memory"] * 1024**2
+    assert placement.gpu(name.lower()).memory == entry["memory"] * 1024**2
 
 
 def test_a_gpu_is_found_in_the_spellings_that_people_use() -> None:
     for text in ("h100", "NVIDIA H100", "H-100"):
-        assert new_values.gpu(text).name == "H100"
-    assert new_values.gpu("A100-80").name == "A100-80GB"
-    assert new_values.gpu("48GiB").memory == 48 * GIB
+        assert placement.gpu(text).name == "H100"
+    assert placement.gpu("A100-80").name == "A100-80GB"
+    assert placement.gpu("48GiB").memory == 48 * GIB
 
 
 # -- the command
@@ -387,7 +387,7 @@ def test_a_model_of_the_hub_is_asked_for_there(terminal: Any, monkeypatch: pytes
             raise urllib.error.HTTPError(url, 404, "none", {}, None)  # type: ignore[arg-type]
         return json.dumps(MODELS[LLAMA]["config"]).encode()
 
-    monkeypatch.setattr(new_values, "_get", get)
+    monkeypatch.setattr(model_config, "_get", get)
     code, output = terminal(model=LLAMA, gpu="L40S")
     assert code == 0, output
     assert asked[0] == f"https://huggingface.co/{LLAMA}/resolve/main/config.json"
@@ -406,7 +406,7 @@ def test_a_model_that_the_hub_does_not_give_is_told(
     def get(url: str) -> bytes:
         raise urllib.error.HTTPError(url, code, "no", {}, None)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(new_values, "_get", get)
+    monkeypatch.setattr(model_config, "_get", get)
     ended, output = terminal(model="a/b", gpu="L40S")
     assert ended == 2
     assert f"https://huggingface.co/a/b: {words}" in output
@@ -450,23 +450,23 @@ def test_bad_input_is_refused_in_one_sentence(
 
 
 def test_a_context_that_does_not_fit_says_what_would() -> None:
-    device = new_values.gpu("L40S")
+    device = placement.gpu("L40S")
     asked = SizingRequest(gpus=1, context=131072, concurrency=2)
     with pytest.raises(InputError) as refusal:
-        new_values.plan(model(LLAMA), device, asked, LLAMA)
+        placement.plan(model(LLAMA), device, asked, LLAMA)
     text = str(refusal.value)
     assert "the KV cache needs 32.0 GiB on each, and 25.1 GiB are left" in text
     for offer in ("--context-length ", "--concurrency 1", "--kv-cache-dtype fp8", "--gpus 2", "--gpu A100-80GB"):
         assert offer in text
     context = int(text.partition("--context-length ")[2].split()[0])
     for change in ({"context": context}, {"concurrency": 1}, {"cache_bytes": 1}, {"gpus": 2}):
-        assert new_values.plan(model(LLAMA), device, dataclasses.replace(asked, **change), LLAMA)
-    assert new_values.plan(model(LLAMA), new_values.gpu("A100-80GB"), asked, LLAMA)
+        assert placement.plan(model(LLAMA), device, dataclasses.replace(asked, **change), LLAMA)
+    assert placement.plan(model(LLAMA), placement.gpu("A100-80GB"), asked, LLAMA)
 
 
 def test_weights_that_do_not_fit_say_how_many_gpus_would() -> None:
     with pytest.raises(InputError, match=r"the weights take 156\.2 GiB .* --gpus 16 on 2 nodes or --gpu B200 would do"):
-        new_values.plan(model(DEEPSEEK, quantization_config={}), new_values.gpu("H200"), SizingRequest(), DEEPSEEK)
+        placement.plan(model(DEEPSEEK, quantization_config={}), placement.gpu("H200"), SizingRequest(), DEEPSEEK)
 
 
 @pytest.mark.parametrize(
@@ -502,10 +502,10 @@ def test_a_model_that_cannot_be_shared_so_says_over_how_many_it_can(terminal: An
 def test_an_index_of_tensors_that_tells_nothing_is_passed_over(tmp_path: Path) -> None:
     for text in ("{", "[]", '{"metadata": null}', '{"metadata": {"total_size": "much"}}'):
         (tmp_path / "model.safetensors.index.json").write_text(text)
-        assert new_values._stored(tmp_path) == 0
+        assert model_config._stored(tmp_path) == 0
 
 
 def test_the_default_share_of_memory_is_vllms() -> None:
     dump = json.loads((DATA / f"vllm-serve-args-{app_version()}.json").read_text())
     entry = next(item for item in dump["args"] if "--gpu-memory-utilization" in item["flags"])
-    assert entry["default"] == new_values.UTILIZATION
+    assert entry["default"] == placement.UTILIZATION

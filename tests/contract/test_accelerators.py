@@ -53,7 +53,7 @@ import json
 from scripts.docs import reference
 from scripts.generate import accelerators as page, chart_readme, schema
 from vllm_chart import accelerators
-from vllm_chart.sizing import new_values
+from vllm_chart.sizing import placement
 
 print(json.dumps({
     "schema": schema.files()[schema.TARGET],
@@ -62,7 +62,7 @@ print(json.dumps({
     "gpus": reference.gpus(),
     "of_resource": accelerators.of_resource("example.com/abacus-half"),
     "of_image": accelerators.of_image("registry.example/vllm-abacus:v1"),
-    "size": new_values.gpu("abacus-96").type,
+    "size": placement.gpu("abacus-96").type,
 }))
 """
 
