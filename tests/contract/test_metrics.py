@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 
 from ci.common import ROOT
 from scripts.generate import schema
+from tests.lib.schema import SCHEMA
 from vllm_chart.chart import CHART, DATA, app_version
 from vllm_chart.invariants import promql
 from vllm_chart.render import go_yaml
@@ -17,7 +17,6 @@ from vllm_chart.render import go_yaml
 CAPTURE = promql.vllm_metrics(app_version())
 KNOWN: dict[str, Any] = go_yaml.load((DATA / "metrics.yaml").read_text(encoding="utf-8"))
 RULES: dict[str, Any] = go_yaml.load((DATA / "rules.yaml").read_text(encoding="utf-8"))
-SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 OBJECTIVES = {key: RULES["objectives"][key] for key in KNOWN["histograms"]}
 ALERTS = sorted([*RULES["alerts"], *(item["alert"] for item in OBJECTIVES.values())])
 

@@ -5,8 +5,6 @@ The paths are read out of the schema; none is written down here.
 
 from __future__ import annotations
 
-import functools
-import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -14,12 +12,12 @@ from typing import Any
 import pytest
 
 from tests.contract.conftest import Refuse, Steps
+from tests.lib.schema import SCHEMA, resolve
 from vllm_chart.chart import CHART, DATA
 from vllm_chart.render import go_yaml
 
 pytestmark = pytest.mark.every_helm
 
-SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 DEFAULTS: dict[str, Any] = go_yaml.load((CHART / "values.yaml").read_text(encoding="utf-8"))
 
 FLAG_NOTES: dict[str, Any] = go_yaml.load((DATA / "flags.yaml").read_text(encoding="utf-8"))
@@ -32,14 +30,6 @@ EXAMPLES: dict[str, Any] = {
     "number": 7.5,
     "string": "wrong",
 }
-
-
-def resolve(node: dict[str, Any]) -> dict[str, Any]:
-    """The schema that a reference leads to."""
-    while "$ref" in node:
-        steps = node["$ref"].removeprefix("#/").split("/")
-        node = functools.reduce(lambda inner, step: inner[step], steps, SCHEMA)
-    return node
 
 
 def walk(node: dict[str, Any], path: Steps = ()) -> Iterator[tuple[Steps, dict[str, Any]]]:

@@ -16,11 +16,11 @@ from ci.common import ROOT
 from scripts.generate import schema as generator
 from scripts.generate import sources
 from scripts.value_sets import ValueSet
+from tests.lib.schema import SCHEMA
 from vllm_chart.chart import CHART
 from vllm_chart.invariants import custom_resources
 from vllm_chart.render import go_yaml, helm
 
-SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 EDITOR_SCHEMA = json.loads((CHART / "editor.schema.json").read_text(encoding="utf-8"))
 SOURCE = go_yaml.load((CHART / "values.schema.yaml").read_text(encoding="utf-8"))
 DEFAULTS = go_yaml.load((CHART / "values.yaml").read_text(encoding="utf-8"))

@@ -8,14 +8,12 @@ from typing import Any
 
 import pytest
 
+from tests.lib.pod_paths import POD, SERVER
 from vllm_chart.chart import app_version
 from vllm_chart.invariants import kubernetes_api, names, pod_security, promql, references, vllm_arguments
 from vllm_chart.render import helm
 from vllm_chart.render.findings import Finding, report
 from vllm_chart.render.objects import Manifest, Objects
-
-POD = ("spec", "template", "spec")
-SERVER = (*POD, "containers", "vllm")
 
 Change = Callable[[Manifest], Any]
 

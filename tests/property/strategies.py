@@ -7,7 +7,6 @@ two items of a list that have one key to Kubernetes, of which a schema can say n
 from __future__ import annotations
 
 import functools
-import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -15,13 +14,11 @@ from typing import Any
 import jsonschema
 from hypothesis import strategies as st
 
-from vllm_chart.chart import CHART
+from tests.lib.schema import SCHEMA, Schema, resolve
 from vllm_chart.invariants.references import CONTAINER_LISTS, POD_LISTS
 
-Schema = dict[str, Any]
 Strategy = st.SearchStrategy[Any]
 
-SCHEMA: Schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
 
 #: Texts that are something else to YAML where they stand without quotation marks, or break it.
@@ -61,14 +58,6 @@ KEYS = sorted({*POD_LISTS.values(), *CONTAINER_LISTS.values()}, key=lambda keys:
 FREE = {"podSpec", "extraObjects", "extraVolumes", "extraVolumeMounts", "initContainers", "global", "enabled"}
 #: The same deeper down.
 FREE_WITHIN = {"leaderPodSpec", "workerPodSpec"}
-
-
-def resolve(node: Schema) -> Schema:
-    """Return the schema that a reference leads to."""
-    while "$ref" in node:
-        steps = node["$ref"].removeprefix("#/").split("/")
-        node = functools.reduce(lambda inner, step: inner[step], steps, SCHEMA)
-    return node
 
 
 def types(node: Schema) -> list[str]:

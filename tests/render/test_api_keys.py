@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
+from tests.lib.pod_paths import POD, SERVER
 from vllm_chart.chart import CHART
 from vllm_chart.render import helm
 from vllm_chart.render.helm import Render
 from vllm_chart.render.objects import Manifest
 
-POD = ("spec", "template", "spec")
-SERVER = (*POD, "containers", "vllm")
 SOURCE = (CHART / "files" / "programs" / "api_keys.py").read_text(encoding="utf-8")
 CONFIG = "/etc/vllm/config/server.yaml"
 

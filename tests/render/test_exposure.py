@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.lib.pod_paths import POD, SERVER
 from vllm_chart.render import helm
 from vllm_chart.render.objects import Objects
 
-POD = ("spec", "template", "spec")
-SERVER = (*POD, "containers", "vllm")
 LABELS = {"app.kubernetes.io/name": "vllm", "app.kubernetes.io/instance": "test"}
 TLS = {"server": {"tls": {"existingSecret": "server-tls"}}}
 GATEWAY = {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public", "namespace": "gateways"}]}}

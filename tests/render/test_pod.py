@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.lib.pod_paths import POD, SERVER
 from vllm_chart.chart import CHART, app_version
 from vllm_chart.render import helm
 from vllm_chart.render.objects import Manifest
-
-POD = ("spec", "template", "spec")
-SERVER = (*POD, "containers", "vllm")
 
 
 def deployment(values: dict[str, Any] | None = None) -> Manifest:

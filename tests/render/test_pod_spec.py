@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.lib.pod_paths import POD, SERVER
 from vllm_chart.render import helm
 from vllm_chart.render.objects import Manifest
-
-POD = ("spec", "template", "spec")
-SERVER = (*POD, "containers", "vllm")
 
 
 def deployment(pod_spec: dict[str, Any], **values: Any) -> Manifest:

@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.lib.pod_paths import POD, SERVER
 from vllm_chart.chart import CHART
 from vllm_chart.render import helm
 from vllm_chart.render.objects import Manifest
 
-POD = ("spec", "template", "spec")
-SERVER = (*POD, "containers", "vllm")
 SOURCE = (CHART / "files" / "programs" / "fetch.py").read_text(encoding="utf-8")
 SHARED = {"cache": {"model": {"type": "existing", "claimName": "weights"}}}
 
