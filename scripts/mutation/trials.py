@@ -286,7 +286,7 @@ class Trials:
         by_file: dict[Path, list[pytest.Item]] = {}
         for item in session.items:
             by_file.setdefault(item.path, []).append(item)
-        library = digest(CHART, ROOT / "src", ROOT / "tests" / "conftest.py", Path(__file__))
+        library = digest(CHART, ROOT / "src", ROOT / "tests" / "conftest.py", ROOT / "tests" / "lib", Path(__file__))
         files = list(by_file)
         random.shuffle(files)  # so that several processes share the work
         for file in files:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pytest_helm_charts.clusters import Cluster
 
 from ci import tools
 from ci.demo import MODEL
@@ -58,12 +57,6 @@ def serving(release: HelmRelease, values: dict[str, Any]) -> HelmRelease:
     _upgrade(release, CHART, values)
     release.settle()
     return release
-
-
-@pytest.fixture
-def terminations(kube_cluster: Cluster, release: HelmRelease) -> Iterator[PodTerminations]:
-    with PodTerminations(kube_cluster.kube_config_path, release) as watching:
-        yield watching
 
 
 def test_the_last_release_becomes_this_commit(

@@ -2,12 +2,11 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
-from pytest_helm_charts.clusters import Cluster
 
 from ci import load_images
 from ci.addons import install as addons
@@ -60,13 +59,6 @@ def release(new_release: Callable[..., HelmRelease], values: dict[str, Any]) -> 
     release.install(FILES, values)
     await_groups(release)
     return release
-
-
-@pytest.fixture
-def group_pods(kube_cluster: Cluster, release: HelmRelease) -> Iterator[GroupPods]:
-    """When pods come and go while the test runs."""
-    with GroupPods(kube_cluster.kube_config_path, release) as watching:
-        yield watching
 
 
 def _answer(release: HelmRelease) -> str:

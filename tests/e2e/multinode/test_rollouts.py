@@ -2,11 +2,10 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pytest_helm_charts.clusters import Cluster
 
 from ci import cluster, load_images
 from ci.addons import install as addons
@@ -48,13 +47,6 @@ def change(release: HelmRelease, given: dict[str, Any]) -> Change:
         await_groups(release, 2, without=before)
 
     return apply
-
-
-@pytest.fixture
-def group_pods(kube_cluster: Cluster, release: HelmRelease) -> Iterator[GroupPods]:
-    """When pods come and go while the test runs."""
-    with GroupPods(kube_cluster.kube_config_path, release) as watching:
-        yield watching
 
 
 def _nothing_lost(report: Report) -> None:
