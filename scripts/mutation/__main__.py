@@ -1,7 +1,7 @@
-"""`make mutation`: puts one mistake at a time into the templates, and tells which of them no test sees.
+"""`make mutation`: tries mutants of the templates, and lists those that no test detects.
 
-A mistake that a value set reaches must be seen by Helm or by an invariant on one of those, or by the tests that are
-about its template. The committed manifests in tests/snapshots don't count, as they only say that something has changed.
+A mutant must be detected by Helm, by an invariant on a value set that reaches it, or by the tests that are about its
+template. The committed manifests in tests/snapshots don't count, as they only say that something has changed.
 SAMPLE=100 tries a hundred, drawn by SEED; results are kept, so that a run that is interrupted, or asked for more, goes
 on.
 """

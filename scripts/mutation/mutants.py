@@ -1,4 +1,4 @@
-"""Makes mutants of a chart's templates: copies with one small mistake each, which some test should see."""
+"""Makes mutants of a chart's templates: copies with one small change each, which some test should detect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PATH = re.compile(r"(?<![\w)])\$?\.Values((?:\.\w+)+)")
 
 @dataclass(frozen=True)
 class Mutant:
-    """One mistake: the template, the helper that it stands in, its line, what kind it is, and the texts."""
+    """One mutant: the template, the helper that it stands in, its line, what kind it is, and the texts."""
 
     file: str
     helper: str
@@ -33,7 +33,7 @@ class Mutant:
         return f"{place}: {self.kind}: {_shown(self.before)} → {_shown(self.after) or 'nothing'}{number}"
 
     def applied(self, text: str) -> str:
-        """Return the template with the mistake."""
+        """Return the template with the change."""
         assert text.startswith(self.before, self.start)
         return text[: self.start] + self.after + text[self.start + len(self.before) :]
 

@@ -306,7 +306,7 @@ class Trials:
             self._write({"says": f"what {file.name} renders …"})
             _in_fork(lambda: self._noted(kept, items), longest=0)
         if not kept.exists():
-            self._write({"error": f"The tests in {file.name} fail without a mistake, too: mend them first."})
+            self._write({"error": f"The tests in {file.name} fail on the unchanged chart, too. Fix them first."})
             os._exit(1)
         noted = json.loads(kept.read_text(encoding="utf-8"))
         self._of_item |= noted["items"]
