@@ -1,4 +1,4 @@
-"""What every command shares: where things are, how programs are run, and how a user's mistake is told."""
+"""What the modules of ci and scripts share: the checkout, versions, files of the cache, and digests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Renders the chart and tells what is wrong with the result.
+"""Renders the chart and finds problems of the result.
 
 `render.helm` renders, `render.objects` indexes the result, and each module of `invariants` has a function from objects
 to findings. The package contains the chart and needs a Helm program:

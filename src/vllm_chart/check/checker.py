@@ -235,7 +235,7 @@ def _problems(subject: Subject) -> tuple[tuple[Problem, ...], tuple[str, ...]]:
                         Problem(name, "extraObjects", wrong, f"write what `kubectl explain {kind.lower()}` wants")
                     )
         except INSPECTION_ERRORS as error:
-            if any(found.values()):  # which says already what is wrong with the object
+            if any(found.values()):  # which already names the problem of the object
                 unseen.append(f"whether {item.says}")
                 continue
             raise InputError(

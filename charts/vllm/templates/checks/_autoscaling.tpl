@@ -24,8 +24,8 @@ autoscaling.{{ $name }}.maxReplicas is {{ include "vllm.scalar" .maxReplicas }},
 {{- define "vllm.check.kedaServer" -}}
 {{- with .Values.autoscaling.keda -}}
 {{- if and .enabled (not .serverAddress) -}}
-autoscaling.keda.enabled is true, but KEDA has nobody to ask: set autoscaling.keda.serverAddress, as
-  http://prometheus.monitoring:9090.
+autoscaling.keda.enabled is true, but KEDA has no Prometheus to query: set autoscaling.keda.serverAddress,
+  e.g. http://prometheus.monitoring:9090.
 {{- end -}}
 {{- end -}}
 {{- end -}}
