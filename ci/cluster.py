@@ -130,7 +130,7 @@ def _existing() -> State | None:
 
 
 def _answers() -> bool:
-    """Whether the API server answers and every node is Ready."""
+    """Return whether the API server answers and every node is Ready."""
     try:
         nodes = json.loads(kubectl("get", "nodes", "--output=json", "--request-timeout=10s"))["items"]
     except CommandError:
@@ -139,7 +139,7 @@ def _answers() -> bool:
 
 
 def is_ready(node: str) -> bool:
-    """Whether a node is Ready, as the API server has it."""
+    """Return whether a node is Ready, as the API server has it."""
     return _condition(json.loads(kubectl("get", "node", node, "--output=json")), "Ready") == "True"
 
 

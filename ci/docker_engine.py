@@ -39,7 +39,7 @@ def ensure() -> None:
 
 
 def ours() -> bool:
-    """Whether an engine that this project started is running."""
+    """Return whether an engine that this project started is running."""
     return _own_process() is not None
 
 
@@ -130,7 +130,7 @@ def _start() -> None:
 
 
 def _may_raise_limits() -> bool:
-    """Whether this process holds CAP_SYS_RESOURCE."""
+    """Return whether this process holds CAP_SYS_RESOURCE."""
     (mask,) = re.findall(r"^CapEff:\s+([0-9a-f]+)$", Path("/proc/self/status").read_text(), re.M)
     return bool(int(mask, 16) >> _CAP_SYS_RESOURCE & 1)
 

@@ -81,7 +81,7 @@ class HelmRelease:
         cluster.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(namespace))
 
     def exists(self) -> bool:
-        """Whether the release is deployed."""
+        """Return whether the release is deployed."""
         listed = json.loads(self.helm("list", "--filter", f"^{self.name}$", "--deployed", "--output=json"))
         return bool(listed)
 

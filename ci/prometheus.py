@@ -30,7 +30,7 @@ class Series:
         return self.points[-1][1]
 
     def has_data(self) -> bool:
-        """Whether any value is a number."""
+        """Return whether any value is a number."""
         return any(math.isfinite(value) for _, value in self.points)
 
 

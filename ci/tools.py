@@ -56,7 +56,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _suitable(tool: str, program: str, *, pinned: bool) -> bool:
-    """Whether a program on PATH answers with a version that the project was made for, or with just that one."""
+    """Return whether a program on PATH answers with a version that the project was made for, or with just that one."""
     try:
         answer = run([program, *_ASK_VERSION[tool]], timeout=20)
     except CommandError:

@@ -68,7 +68,7 @@ class Snippet:
 
     @property
     def is_values(self) -> bool:
-        """Whether it is values of the chart that must render."""
+        """Return whether it is values of the chart that must render."""
         return self.language == "yaml" and not self.mark
 
 
@@ -89,7 +89,7 @@ class Command:
 
     @property
     def renders(self) -> bool:
-        """Whether it is Helm that makes manifests of our chart."""
+        """Return whether it is Helm that makes manifests of our chart."""
         ours = any(word.rpartition("/")[2] == "vllm" for word in self.words)
         return self.program == "helm" and ours and bool({"install", "upgrade", "template"} & set(self.words))
 

@@ -298,7 +298,7 @@ def size(  # noqa: PLR0917 - one for each option
 
 
 def _ask(given: dict[str, str]) -> None:
-    """Ask for what was not given; raises InputError if nobody can be asked."""
+    """Ask for what was not given; raises InputError without a terminal."""
     if not sys.stdin.isatty():
         missing = " and ".join(name for name in ("MODEL", "--gpu") if not given[name])
         raise InputError(f"Missing {missing}. Write e.g. `vllm-chart size Qwen/Qwen3-8B --gpu L40S`.")

@@ -149,7 +149,7 @@ def _matches(term: Object, node: Object) -> bool:
 
 
 def holds(expression: Object, labels: Mapping[str, str]) -> bool:
-    """Whether labels meet an expression of a selector."""
+    """Return whether labels meet an expression of a selector."""
     key, values = expression["key"], expression.get("values", [])
     have = labels.get(key)
     return {
@@ -163,7 +163,7 @@ def holds(expression: Object, labels: Mapping[str, str]) -> bool:
 
 
 def selects(selector: Object, labels: Mapping[str, str]) -> bool:
-    """Whether a selector picks labels; an empty one picks all."""
+    """Return whether a selector picks labels; an empty one picks all."""
     exact = selector.get("matchLabels") or {}
     return exact.items() <= labels.items() and all(holds(e, labels) for e in selector.get("matchExpressions") or [])
 

@@ -135,7 +135,7 @@ def logs_wanted(snapshot: Snapshot) -> Iterator[tuple[str, str, bool]]:
 
 
 def waits_for_a_node(snapshot: Snapshot) -> bool:
-    """Whether a pod of the release has no node yet."""
+    """Return whether a pod of the release has no node yet."""
     return any((condition_of(pod, "PodScheduled") or {}).get("status") == "False" for pod in snapshot.servers())
 
 
@@ -186,7 +186,7 @@ def condition_of(item: Object, kind: str) -> Object | None:
 
 
 def is_ready(node: Object) -> bool:
-    """Whether a node is Ready."""
+    """Return whether a node is Ready."""
     return (condition_of(node, "Ready") or {}).get("status") == "True"
 
 
@@ -196,7 +196,7 @@ def server_of(spec: Object) -> Object | None:
 
 
 def on_cpu(container: Object) -> bool:
-    """Whether a server computes on CPU."""
+    """Return whether a server computes on CPU."""
     return any(variable["name"] == "VLLM_CPU_OMP_THREADS_BIND" for variable in container.get("env", []))
 
 
@@ -226,7 +226,7 @@ def budget_of(pod: Object, probe_name: str = "startupProbe") -> int:
 
 
 def belongs(pod: Object, workload: Object) -> bool:
-    """Whether a workload selects a pod."""
+    """Return whether a workload selects a pod."""
     selector = dig(workload, "spec", "selector", "matchLabels", default={})
     return bool(selector.items() <= pod["metadata"].get("labels", {}).items())
 

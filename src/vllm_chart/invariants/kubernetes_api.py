@@ -63,7 +63,7 @@ def known() -> list[str]:
 
 
 def knows(manifest: Manifest, minors: Iterable[str]) -> bool:
-    """Whether there is a definition of an object's kind in each of these minors."""
+    """Return whether there is a definition of an object's kind in each of these minors."""
     try:
         return all(_validator(manifest, minor) for minor in minors)
     except UnknownKindError:

@@ -173,7 +173,7 @@ def dashboards(objects: Objects) -> Iterator[tuple[Manifest, tuple[Step, ...], d
 
 
 def _maps(value: Any, *keys: str) -> TypeGuard[list[dict[str, Any]]]:
-    """Whether it is a list of maps with these keys; a file of something else may have a list of the same name."""
+    """Return whether it is a list of maps with these keys; another file may have a list of the same name."""
     return isinstance(value, list) and all(isinstance(item, dict) and {*keys} <= item.keys() for item in value)
 
 

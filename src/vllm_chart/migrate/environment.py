@@ -77,7 +77,7 @@ def environment(server: Server, carried: Values) -> Part:  # noqa: PLR0912 (one 
 
 
 def _only_in_command(name: str, server: Server, carried: list[Values]) -> bool:
-    """Whether a variable serves the command alone, e.g. MODEL in `vllm serve $MODEL`, and its value is known."""
+    """Return whether a variable serves the command alone, e.g. MODEL in `vllm serve $MODEL`, and its value is known."""
     words = [*(server.container.get("command") or []), *(server.container.get("args") or [])]
     return (
         re.search(rf"\$[({{]?{name}\b", " ".join(map(str, words))) is not None

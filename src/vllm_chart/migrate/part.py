@@ -130,5 +130,5 @@ def _merge_values(into: Values, values: Mapping[str, Any]) -> None:
 
 
 def holds_secret(name: str, text: str) -> bool:
-    """Whether a variable holds a secret in plain text, by its name or by the form of its text."""
+    """Return whether a variable holds a secret in plain text, by its name or by the form of its text."""
     return bool(text) and bool(SECRET_NAME.search(name) or SECRET.search(text))

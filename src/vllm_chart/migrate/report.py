@@ -32,7 +32,7 @@ class Row:
 
     @property
     def open(self) -> bool:
-        """Whether both differ and nothing says why."""
+        """Return whether both differ and nothing says why."""
         return self.before != self.after and not self.why
 
 

@@ -49,7 +49,7 @@ def storage(server: Server, replaced: set[str]) -> Part:
 
 
 def _of_chart(part: Part, path: str, mount: Body, server: Server) -> bool:
-    """Whether the chart has a volume of its own for a mount, which is then reported."""
+    """Return whether the chart has a volume of its own for a mount, which is then reported."""
     volume = server.volumes.get(mount["name"], {})
     claim = volume.get("persistentVolumeClaim", {}).get("claimName")
     home = vllm_command.expand(str(server.environment.get("HF_HOME", {}).get("value") or ""), {}).rstrip("/")
@@ -83,7 +83,7 @@ def without_literal_secrets(part: Part, container: Body, server: Server) -> Body
 
 
 def _shared(name: str, server: Server) -> bool:
-    """Whether a container beside the server mounts the volume, too."""
+    """Return whether a container beside the server mounts the volume, too."""
     others = [*(server.pod.get("initContainers") or []), *(server.pod.get("containers") or [])]
     return any(
         mount["name"] == name

@@ -50,7 +50,7 @@ class Manifest:
 
     @property
     def of_chart(self) -> bool:
-        """Whether the object is the chart's own, and not one of extraObjects, of which the chart promises nothing."""
+        """Return whether the object is the chart's own, not one of extraObjects."""
         return not self.source.endswith("/extra-objects.yaml")
 
     def __str__(self) -> str:
@@ -75,7 +75,7 @@ class Manifest:
         return value
 
     def lacks(self, *path: Step) -> bool:
-        """Whether the last step of the path is absent; its parent must be there, or MissingPathError is raised."""
+        """Return whether the last step of the path is absent; raises MissingPathError if its parent is."""
         parent = self.at(*path[:-1])
         try:
             _descend(parent, path[-1])

@@ -294,7 +294,7 @@ def _count(text: Config, head_dim: int, kv_heads: int) -> tuple[int, int, int]:
 
 
 def _tied(text: Config, kind: str) -> bool:
-    """Whether the last layer has the weights of the first; Gemma's configs leave it out and mean it."""
+    """Return whether the last layer has the weights of the first; Gemma's configs leave it out and mean it."""
     return bool(text.get("tie_word_embeddings", kind.startswith("gemma")))
 
 
