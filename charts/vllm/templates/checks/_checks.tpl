@@ -1,7 +1,7 @@
 {{- /* vllm.checks: Nothing, or a failed render with the messages of all checks that do not hold. A check is a named template
 vllm.check.NAME that returns a message for each problem, or nothing. Lines of a message after the first are indented. Besides
 the usual context it gets .pod, the spec of the pod that serves as it will be installed, .server, its container, and .pods, that
-pod and in a group the worker's. */ -}}
+pod and in a group the worker's. `make generate` writes the list. */ -}}
 {{- define "vllm.checks" -}}
 {{- $pods := list (include "vllm.once" (list . "vllm.podTemplate") | fromJson).spec -}}
 {{- if include "vllm.group" . -}}
@@ -14,47 +14,47 @@ pod and in a group the worker's. */ -}}
   {{- end -}}
 {{- end -}}
 {{- $names := list
-  "modelUri"
-  "modelTag"
-  "modelSource"
-  "adapterName"
-  "imageTag"
-  "imageVolume"
-  "runtimeLora"
-  "multiNode"
-  "groupStrategy"
-  "leaderWorkerSet"
   "accelerator"
   "acceleratorCount"
   "deviceClaims"
   "quantization"
-  "hostMemory"
-  "gracePeriod"
-  "podSpec"
-  "serverFiles"
-  "pythonPath"
-  "volumeSource"
-  "cache"
-  "claimAccess"
-  "metricsOnce"
-  "objectives"
+  "engineArgs"
+  "extraArgs"
+  "serverPort"
   "autoscalers"
   "autoscalingRange"
   "kedaServer"
   "kedaQuery"
   "hpaTarget"
   "scaleToZero"
+  "imageVolume"
+  "leaderWorkerSet"
   "missingApi"
-  "engineArgs"
-  "extraArgs"
-  "serverPort"
-  "literalSecrets"
+  "multiNode"
+  "groupStrategy"
+  "imageTag"
+  "modelUri"
+  "modelTag"
+  "modelSource"
+  "adapterName"
+  "runtimeLora"
   "serviceType"
   "nodePort"
   "rootPath"
   "exposedPaths"
   "httpRoute"
   "inferencePool"
+  "metricsOnce"
+  "objectives"
+  "hostMemory"
+  "gracePeriod"
+  "podSpec"
+  "serverFiles"
+  "pythonPath"
+  "volumeSource"
+  "literalSecrets"
+  "cache"
+  "claimAccess"
 -}}
 {{- $messages := list -}}
 {{- range $name := $names -}}
