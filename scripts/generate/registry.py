@@ -9,7 +9,17 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ci import tools
-from scripts.generate import accelerators, chart_readme, checks, dashboard, decisions, project_files, schema, snapshots
+from scripts.generate import (
+    accelerators,
+    changelog,
+    chart_readme,
+    checks,
+    dashboard,
+    decisions,
+    project_files,
+    schema,
+    snapshots,
+)
 
 #: The text of each file of a generator; None for a file that should not exist.
 Files = Mapping[Path, str | None]
@@ -19,6 +29,7 @@ GENERATORS: dict[str, Callable[[], Files]] = {
     "addresses and maintainers": project_files.files,
     "index of decisions": decisions.files,
     "accelerators page": accelerators.files,
+    "changelog": changelog.files,
     "list of checks": checks.files,
     "schemas": schema.files,
     "dashboard": dashboard.files,
