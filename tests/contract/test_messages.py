@@ -576,7 +576,10 @@ LIVE = {
 
 def test_every_check_has_an_example() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in template_files(CHART).values())
-    assert set(CHECKS) == set(re.findall(r'define "vllm\.check\.(\w+)"', text))
+    defined = set(re.findall(r'define "vllm\.check\.(\w+)"', text))
+    missing, unknown = sorted(defined - CHECKS.keys()), sorted(CHECKS.keys() - defined)
+    assert not missing, f"add to CHECKS in tests/contract/test_messages.py an example of: {missing}"
+    assert not unknown, f"define vllm.check.NAME in charts/vllm/templates/checks, or remove its examples: {unknown}"
 
 
 @pytest.mark.parametrize(

@@ -38,19 +38,29 @@ def test_an_objective_knows_the_bounds_of_its_histogram(name: str) -> None:
 
 def test_every_alert_can_be_left_out() -> None:
     disabled = schema.at(SCHEMA, ("metrics", "rules", "disabled"))
-    assert list(disabled["properties"]) == ALERTS
+    assert list(disabled["properties"]) == ALERTS, "run `make generate`"
 
 
 def test_every_alert_has_a_section_in_the_runbooks_and_every_section_an_alert() -> None:
     text = (ROOT / "docs" / "runbooks.md").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^## (Vllm\w+)\n(.*?)(?=^## |\Z)", text, flags=re.MULTILINE | re.DOTALL))
-    assert sorted(sections) == ALERTS
+    missing, unknown = sorted(set(ALERTS) - sections.keys()), sorted(sections.keys() - set(ALERTS))
+    assert not missing, f"add to docs/runbooks.md a section `## NAME` for: {missing}"
+    assert not unknown, f"add to charts/vllm/files/data/rules.yaml, or remove from docs/runbooks.md: {unknown}"
     for name, section in sections.items():
         for part in ("**Meaning.**", "**Look.**", "**Remedy.**", "**Value.**"):
             assert part in section, f"{name} lacks {part}"
         commands = re.search(r"```sh\n(.*?)```", section, flags=re.DOTALL)
         assert commands, name
         assert len(commands.group(1).splitlines()) == 3, name
+
+
+def test_every_alert_has_firing_and_silent_cases_and_every_case_an_alert() -> None:
+    cases = go_yaml.load((ROOT / "tests" / "rules" / "cases.yaml").read_text(encoding="utf-8"))
+    complete = {name for name, case in cases.items() if case.get("fires") and case.get("silent")}
+    missing, unknown = sorted(set(ALERTS) - complete), sorted(cases.keys() - set(ALERTS))
+    assert not missing, f"add to tests/rules/cases.yaml when these alerts fire and when they are silent: {missing}"
+    assert not unknown, f"add to charts/vllm/files/data/rules.yaml, or remove from tests/rules/cases.yaml: {unknown}"
 
 
 def test_a_runbook_names_values_that_exist() -> None:

@@ -122,9 +122,13 @@ SETS = sorted((item.values() for item in value_sets()), key=lambda values: -len(
 @pytest.mark.parametrize("root", defaults(CHART))
 def test_a_template_reads_every_key_of_values_yaml(root: str) -> None:
     fixed = {key for key in FIXED if key.partition(".")[0] == root}
-    assert set(unread(CHART, SETS, root)) == fixed, "let a template read it, and set it in tests/render/values"
+    found = set(unread(CHART, SETS, root))
+    assert found == fixed, (
+        f"let a template read, and set in tests/render/values/everything.yaml: {', '.join(sorted(found ^ fixed))}"
+    )
 
 
 @pytest.mark.parametrize("values", value_sets([TESTED]), ids=lambda item: item.name)
 def test_values_yaml_has_every_key_that_a_template_reads(values: Any) -> None:
-    assert not undeclared(CHART, values.values()), "add it to values.yaml"
+    missing = undeclared(CHART, values.values())
+    assert not missing, f"add to charts/vllm/values.yaml and values.schema.yaml what a template reads: {missing}"
