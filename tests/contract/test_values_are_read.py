@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from ci.common import ROOT
 from scripts.mutation.branches import ACTION
 from scripts.templates import template_files
 from scripts.value_sets import TESTED, value_sets
@@ -126,6 +127,14 @@ def test_a_template_reads_every_key_of_values_yaml(root: str) -> None:
     assert found == fixed, (
         f"let a template read, and set in tests/render/values/everything.yaml: {', '.join(sorted(found ^ fixed))}"
     )
+
+
+def test_a_test_names_every_key_of_values_yaml() -> None:
+    files = [file for folder in ("render", "contract") for file in (ROOT / "tests" / folder).glob("test_*.py")]
+    words = [set(re.findall(r"\w+", file.read_text(encoding="utf-8"))) for file in files]
+    paths = [path for path in leaves(defaults(CHART)) if not any(".".join(path).startswith(f"{key}.") for key in WHOLE)]
+    missing = [".".join(path) for path in paths if not any(file.issuperset(path) for file in words)]
+    assert not missing, f"add a test in tests/render that sets: {', '.join(missing)}"
 
 
 @pytest.mark.parametrize("values", value_sets([TESTED]), ids=lambda item: item.name)

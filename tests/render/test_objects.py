@@ -247,3 +247,10 @@ def test_the_notes_read_the_key_from_its_secret() -> None:
     text = helm.notes({"server": {"apiKey": {"keys": {"main": {"existingSecret": "api", "key": "my.key"}}}}})
     assert """get secret api -o go-template='{{index .data "my.key" | base64decode}}'""" in text
     assert '-H "Authorization: Bearer $KEY"' in text
+
+
+def test_pod_labels_override_common_labels_on_pods_only() -> None:
+    labels = {"commonLabels": {"team": "a"}, "podLabels": {"team": "b"}}
+    deployment = helm.render(labels).objects.one("Deployment")
+    assert deployment.at("metadata", "labels", "team") == "a"
+    assert deployment.at("spec", "template", "metadata", "labels", "team") == "b"

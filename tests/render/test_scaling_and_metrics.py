@@ -201,3 +201,9 @@ def test_custom_resources_are_refused_only_where_a_live_cluster_lacks_them() -> 
         helm.HelmError, match=r"metrics\.podMonitor\.enabled is true, but the cluster has no monitoring"
     ):
         helm.render(values, options=live)
+
+
+def test_keda_polls_and_cools_down_as_often_and_as_long_as_set() -> None:
+    keda = {"enabled": True, "serverAddress": "http://prometheus:9090", "pollingInterval": 7, "cooldownPeriod": 90}
+    scaled = helm.render({"autoscaling": {"keda": keda}}).objects.one("ScaledObject")
+    assert (scaled.at("spec", "pollingInterval"), scaled.at("spec", "cooldownPeriod")) == (7, 90)
