@@ -696,6 +696,15 @@ def test_weights_offloaded_from_one_device_fit_into_the_memory_limit(offload: fl
     helm.render(values)
 
 
+@pytest.mark.parametrize(
+    "memory",
+    [4294967295, "4294967.295k", "4294.967295M", "4.294967295G", "4194303.999Ki", "4095.999999Mi", "3.99999Gi"],
+)
+def test_memory_limit_a_byte_below_the_need_is_rejected_in_every_unit(memory: str | int) -> None:
+    with pytest.raises(helm.HelmError, match=r"needs 4Gi .*\[check hostMemory\]"):
+        helm.render({"resources": {"limits": {"memory": memory}}})
+
+
 def test_what_is_nought_is_no_part_of_the_sum_however_it_is_written() -> None:
     flags = {"cpu-offload-gb": "0", "kv-offloading-size": "0"}
     with pytest.raises(helm.HelmError, match=r"\[check hostMemory\]") as failure:

@@ -44,6 +44,12 @@ def test_the_service_account_is_made_or_named(account: dict[str, Any], made: str
     assert objects.one("Deployment").at("spec", "template", "spec", "serviceAccountName") == used
 
 
+def test_service_account_mounts_no_token() -> None:
+    # the server never calls the Kubernetes API
+    account = helm.render({}).objects.one("ServiceAccount")
+    assert account.at("automountServiceAccountToken") is False
+
+
 def test_a_disruption_budget_keeps_all_servers_but_one() -> None:
     budget = helm.render({"podDisruptionBudget": {"enabled": True}, "replicas": 3}).objects.one("PodDisruptionBudget")
     assert budget.at("spec") == {
@@ -76,7 +82,16 @@ def test_long_names_are_cut_with_a_hash_so_that_two_never_meet() -> None:
     assert {len(name) for name in names} == {63}
 
 
-@pytest.mark.parametrize(("release", "name"), [("7b", "vllm-7b"), ("llama-3.1", "llama-3-1"), ("a--b", None)])
+def test_name_with_suffix_is_cut_at_63_characters() -> None:
+    fullname = "a" * 63
+    found = {item.name for item in helm.render({"fullnameOverride": fullname}).objects}
+    digests = [hashlib.sha256(f"{fullname}-{suffix}".encode()).hexdigest() for suffix in ("lifecycle", "test")]
+    assert found == {fullname, *(f"{'a' * 54}-{digest[:8]}" for digest in digests)}
+
+
+@pytest.mark.parametrize(
+    ("release", "name"), [("7b", "vllm-7b"), ("llama-3.1", "llama-3-1"), ("a--b", None), ("gemma2-9", None)]
+)
 def test_a_release_name_that_no_service_may_have_is_changed_with_a_hash(release: str, name: str | None) -> None:
     found = {item.name for item in helm.render({}, release=release).objects}
     expected = f"{name}-{hashlib.sha256(release.encode()).hexdigest()[:8]}" if name else release
@@ -126,6 +141,8 @@ def test_extra_objects_are_installed_with_their_templates_filled_in() -> None:
 # -- notes
 
 UNAVAILABLE_2 = {"rollingUpdate": {"maxUnavailable": 2}}
+#: Which LeaderWorkerSet does with more than one replica only.
+SURGE_1 = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": "50%"}}
 UNKNOWN = {"rollingUpdate": {"maxSurge": None, "maxUnavailable": None}}
 
 
@@ -183,6 +200,8 @@ def test_the_notes_count_devices_of_a_claim_as_such() -> None:
         ({"parallelism": {"nodes": 2, "tensor": 2}}, True),
         ({"parallelism": {"nodes": 2, "tensor": 2}, "replicas": 2}, False),
         ({"parallelism": {"nodes": 2, "tensor": 2}, "replicas": 2, "strategy": UNAVAILABLE_2}, True),
+        ({"parallelism": {"nodes": 2, "tensor": 2}, "replicas": 1, "strategy": SURGE_1}, True),
+        ({"parallelism": {"nodes": 2, "tensor": 2}, "replicas": 2, "strategy": SURGE_1}, False),
         ({"parallelism": {"nodes": 2, "tensor": 2}, "replicas": 2, "strategy": UNKNOWN}, False),
         ({"parallelism": {"nodes": 2, "tensor": 2}, "replicas": 1, "strategy": UNKNOWN}, True),
     ],

@@ -142,6 +142,18 @@ def test_a_token_reaches_the_server_by_reference_only() -> None:
 # -- flags
 
 
+def test_default_arguments_name_the_model_and_set_only_what_the_chart_relies_on() -> None:
+    assert arguments({"model": {"uri": "hf://Qwen/Qwen3-0.6B"}}) == [
+        "Qwen/Qwen3-0.6B",
+        "--served-model-name",
+        "Qwen/Qwen3-0.6B",
+        "--port=8000",
+        "--shutdown-timeout=120",
+        "--middleware=vllm_lifecycle.Lifecycle",
+        "--disable-access-log-for-endpoints=/health,/metrics,/ping",
+    ]
+
+
 @pytest.mark.parametrize(
     ("flag", "value", "expected"),
     [
@@ -303,6 +315,33 @@ def test_threads_that_the_user_pins_are_left_to_vllm() -> None:
     assert found["VLLM_CPU_OMP_THREADS_BIND"] == "0-3"
     assert "OMP_NUM_THREADS" not in found
     assert "VLLM_CPU_OMP_THREADS_BIND" not in environment({})
+
+
+def test_notes_show_the_parallel_sizes_behind_the_number_of_devices() -> None:
+    text = helm.notes({"parallelism": {"tensor": 4, "pipeline": 2, "data": 3}})
+    assert "24 \u00d7 nvidia.com/gpu for each pod (tensor 4 \u00d7 pipeline 2 \u00d7 data 3)" in text
+
+
+# -- scheduling
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("nodeSelector", {"gpu": "h100"}),
+        ("tolerations", [{"key": "nvidia.com/gpu", "operator": "Exists"}]),
+        ("affinity", {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}),
+        (
+            "topologySpreadConstraints",
+            [{"topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway", "maxSkew": 1}],
+        ),
+        ("priorityClassName", "high"),
+        ("runtimeClassName", "nvidia"),
+    ],
+)
+def test_scheduling_constraints_reach_the_pod(field: str, value: Any) -> None:
+    assert deployment({field: value}).at(*POD, field) == value
+    assert deployment().lacks(*POD, field)
 
 
 # -- environment, volumes, images

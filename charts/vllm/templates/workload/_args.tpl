@@ -31,8 +31,8 @@ and the raw ones. */ -}}
   {{- end -}}
 {{- end -}}
 {{- $args = include "vllm.groupArgs" . | fromJsonArray | concat $args -}}
-{{- with include "vllm.queueLimit" . | int64 -}}
-{{- $args = printf "--max-num-queued-reqs=%d" . | append $args -}}
+{{- with include "vllm.queueLimit" . -}}
+{{- $args = printf "--max-num-queued-reqs=%s" . | append $args -}}
 {{- end -}}
 {{- with .Values.tracing.endpoint -}}
 {{- $args = printf "--otlp-traces-endpoint=%s" . | append $args -}}
@@ -111,12 +111,10 @@ vllm.flags). */ -}}
 {{- toRawJson $args -}}
 {{- end -}}
 
-{{- /* vllm.queueLimit: Value of --max-num-queued-reqs, which limits each of vLLM's API servers. 0 sets no limit. */ -}}
+{{- /* vllm.queueLimit: Value of --max-num-queued-reqs, which limits each of vLLM's API servers. Empty sets no limit. */ -}}
 {{- define "vllm.queueLimit" -}}
 {{- with .Values.server.maxConcurrentRequests | int64 -}}
 {{- $servers := index ($.Values.engine.args | default dict) "api-server-count" | default $.Values.parallelism.data | int64 -}}
 {{- max 1 (div . $servers) -}}
-{{- else -}}
-0
 {{- end -}}
 {{- end -}}

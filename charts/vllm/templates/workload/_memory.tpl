@@ -28,7 +28,7 @@ is the CPU, /dev/shm, and for vLLM's processes 1 for the API and 2 for each work
 {{- define "vllm.hostMemory" -}}
 {{- $args := .Values.engine.args | default dict -}}
 {{- $workers := include "vllm.workers" . | int64 -}}
-{{- $weights := index $args "cpu-offload-gb" | default 0 | float64 | mulf $workers -}}
+{{- $weights := index $args "cpu-offload-gb" | default 0 | mulf $workers -}}
 {{- $cache := index $args "kv-offloading-size" | default 0 | float64 -}}
 {{- $cpuCache := 0 -}}
 {{- if eq .Values.accelerator.type "cpu" -}}
@@ -56,7 +56,7 @@ is the CPU, /dev/shm, and for vLLM's processes 1 for the API and 2 for each work
 {{- /* vllm.gibibytes: GiB of a quantity of memory such as 16Gi or 17179869184. */ -}}
 {{- define "vllm.gibibytes" -}}
 {{- $quantity := include "vllm.scalar" . -}}
-{{- $number := regexFind "^[0-9.]+([eE][-+]?[0-9]+)?" $quantity | float64 -}}
+{{- $number := regexFind "^[0-9.]+([eE][-+]?[0-9]+)?" $quantity -}}
 {{- $units := dict
   "" 1 "m" 0.001 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "P" 1000000000000000 "E" 1000000000000000000
   "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624 "Ei" 1152921504606846976

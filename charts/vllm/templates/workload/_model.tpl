@@ -28,9 +28,9 @@
 {{- $args := .Values.engine.args | default dict -}}
 {{- if .Values.model.kind -}}
 {{- .Values.model.kind -}}
-{{- else if eq "classify" (index $args "convert" | default "" | toString) -}}
+{{- else if eq "classify" (index $args "convert") -}}
 classification
-{{- else if or (eq "pooling" (index $args "runner" | default "" | toString)) (eq "embed" (index $args "convert" | default "" | toString)) -}}
+{{- else if or (eq "pooling" (index $args "runner")) (eq "embed" (index $args "convert")) -}}
 embedding
 {{- else -}}
 chat

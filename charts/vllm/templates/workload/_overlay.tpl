@@ -55,7 +55,7 @@ replaced. */ -}}
 {{- toRawJson $items -}}
 {{- end -}}
 
-{{- /* vllm.overlayFields: Fields that are the key of an item in the list .name of a pod, as a JSON list; empty if its items have
+{{- /* vllm.overlayFields: Fields that are the key of an item in the list .name of a pod, as a JSON list; null if its items have
 no key. */ -}}
 {{- define "vllm.overlayFields" -}}
 {{- $lists := dict
@@ -70,7 +70,7 @@ no key. */ -}}
   "topologySpreadConstraints" (list "topologyKey" "whenUnsatisfiable")
   "hostAliases" (list "ip")
 -}}
-{{- index $lists .name | default list | toRawJson -}}
+{{- index $lists .name | toRawJson -}}
 {{- end -}}
 
 {{- /* vllm.overlayKey: Key of .item, given by its .fields, as a text. The protocol of a port defaults to TCP. */ -}}

@@ -10,8 +10,9 @@ annotations:
 
 {{- /* vllm.podLabels: Labels of the pods, as YAML. None of them changes with the chart's version. */ -}}
 {{- define "vllm.podLabels" -}}
-{{- $own := include "vllm.selectorLabels" . | fromYaml -}}
-{{- mergeOverwrite dict (.Values.commonLabels | default dict) (.Values.podLabels | default dict) $own | toYaml -}}
+{{- $labels := .Values.commonLabels | mergeOverwrite dict -}}
+{{- $labels = .Values.podLabels | mergeOverwrite $labels -}}
+{{- include "vllm.selectorLabels" . | fromYaml | mergeOverwrite $labels | toYaml -}}
 {{- end -}}
 
 {{- /* vllm.podAnnotations: Annotations of the pods, as a JSON map. Checksums change with the files that the server reads only at
@@ -29,5 +30,5 @@ its start, so that a change restarts the pods. */ -}}
 {{- $_ := set $annotations "prometheus.io/scheme" "https" -}}
 {{- end -}}
 {{- end -}}
-{{- mergeOverwrite $annotations (.Values.podAnnotations | default dict) | toRawJson -}}
+{{- .Values.podAnnotations | mergeOverwrite $annotations | toRawJson -}}
 {{- end -}}

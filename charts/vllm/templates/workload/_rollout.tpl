@@ -2,7 +2,7 @@
 free devices and PVCs that two nodes can mount; without a surge, a rollout has to stop a replica first. */ -}}
 {{- define "vllm.strategy" -}}
 {{- $strategy := deepCopy (.Values.strategy | default dict) -}}
-{{- if ne ($strategy.type | default "") "Recreate" -}}
+{{- if ne $strategy.type "Recreate" -}}
 {{- $rolling := $strategy.rollingUpdate | default dict -}}
 {{- if kindIs "invalid" $rolling.maxSurge -}}
 {{- $alone := include "vllm.singleNodeCaches" . | fromJsonArray -}}
@@ -38,7 +38,7 @@ replicas, and what is added to a percentage before it is cut off: 0 rounds down,
 {{- $replicas := include "vllm.minReplicas" . | int64 | max 1 -}}
 {{- $strategy := include "vllm.strategy" . | fromJson -}}
 {{- $rolling := $strategy.rollingUpdate | default dict -}}
-{{- $recreate := eq ($strategy.type | default "") "Recreate" -}}
+{{- $recreate := eq $strategy.type "Recreate" -}}
 {{- if include "vllm.group" . -}}
 {{- $rolling = include "vllm.groupRollout" . | fromJson -}}
 {{- $recreate = eq $replicas 1 -}}
