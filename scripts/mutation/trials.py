@@ -98,7 +98,7 @@ TESTS = {
     "workload/_init-containers.tpl": "render/test_sources.py render/test_api_keys.py render/test_pod_spec.py",
     "workload/_lifecycle.tpl": "render/test_lifecycle.py render/test_prestop.py render/test_pod.py",
     "workload/_memory.tpl": "contract/test_messages.py render/test_pod.py",
-    "workload/_model.tpl": "render/test_sources.py render/test_pod.py render/test_helm_test.py",
+    "workload/_model.tpl": "render/test_exposure.py render/test_sources.py render/test_pod.py",
     "workload/_overlay.tpl": "render/test_pod_spec.py",
     "workload/_parallelism.tpl": "render/test_pod.py contract/test_messages.py render/test_group.py",
     "workload/_pod-metadata.tpl": "render/test_pod.py render/test_objects.py render/test_observability.py",

@@ -86,7 +86,11 @@ def test_no_other_key_is_missed(refuse: Refuse) -> None:
     assert sorted(path for path in KEYS if complaints.misses(path)) == [("cache", "model"), ("drain", "delaySeconds")]
 
 
-@pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["defaults", "everything"])
+@pytest.mark.parametrize(
+    "values",
+    [{}, EVERYTHING, {"parallelism": {"nodes": 2, "tensor": 2}}],
+    ids=["defaults", "everything", "several nodes"],
+)
 def test_null_for_an_empty_default_changes_nothing(values: dict[str, Any]) -> None:
     nulls = merged(tree((path, None) for path in EMPTY if not holds(values, path)), values)
     assert helm.render(nulls).text == helm.render(values).text

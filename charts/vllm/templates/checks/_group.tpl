@@ -28,7 +28,7 @@ engine.args.distributed-executor-backend is {{ . }}, but on several nodes the ch
 {{- define "vllm.check.groupStrategy" -}}
 {{- if include "vllm.group" . -}}
 {{- $rolling := include "vllm.groupRollout" . | fromJson -}}
-{{- if eq (.Values.strategy.type | default "") "Recreate" -}}
+{{- if eq (.Values.strategy).type "Recreate" -}}
 strategy.type is Recreate, but servers of several nodes are updated one after the other: leave strategy out.
 {{ end -}}
 {{- if and (eq (include "vllm.minReplicas" .) "1") (has (include "vllm.scalar" $rolling.maxUnavailable) (list "0" "0%")) -}}

@@ -22,7 +22,7 @@ free devices and PVCs that two nodes can mount; without a surge, a rollout has t
 stopping one group before its successor starts. */ -}}
 {{- define "vllm.groupRollout" -}}
 {{- $rolling := dict "maxSurge" 0 "maxUnavailable" 1 -}}
-{{- include "vllm.overlay" (dict "base" $rolling "over" (.Values.strategy.rollingUpdate | default dict)) -}}
+{{- include "vllm.overlay" (dict "base" $rolling "over" (.Values.strategy).rollingUpdate) -}}
 {{- end -}}
 
 {{- /* vllm.intOrPercent: Number of replicas that a field of a strategy stands for. Takes a list of the field, the number of all
