@@ -76,7 +76,10 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
         ),
     ],
     "imageTag": [
-        ({"image": {"tag": "latest"}}, ("docker.io/vllm/vllm-openai:latest", "leave image.tag out")),
+        (
+            {"image": {"tag": "latest"}},
+            ("docker.io/vllm/vllm-openai:latest", "leave image.tag out, or set it to a version. [check"),
+        ),
         ({"podSpec": {"containers": [{"name": "vllm", "image": "mine:latest"}]}}, ("image is mine:latest",)),
         ({"podSpec": {"containers": [{"name": "vllm", "image": "r.example:5000/mine"}]}}, ("r.example:5000/mine",)),
         ({"image": {"tag": "1.2.3"}}, ("image.tag is 1.2.3", "set image.tag to v1.2.3")),
@@ -287,6 +290,13 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
                     "podSpec.volumes",
                     {"podSpec": {"volumes": [{"name": "api-keys", "projected": None, "secret": {"secretName": "s"}}]}},
                 ),
+                (
+                    "podSpec.volumes",
+                    {
+                        "extraVolumes": None,
+                        "podSpec": {"volumes": [{"name": "api-keys", "projected": {"defaultMode": 256}}]},
+                    },
+                ),
             )
         ),
     ],
@@ -318,7 +328,12 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
     "claimAccess": [
         (
             {"replicas": 2, "cache": {"compile": {"type": "claim", "size": "5Gi"}}},
-            ("may be 2 replicas", "cache.compile is ReadWriteOnce", "[ReadWriteMany]"),
+            (
+                "may be 2 replicas",
+                "cache.compile is ReadWriteOnce",
+                "set cache.compile.accessModes to [ReadWriteMany] with a storage class that has it, or "
+                "cache.compile.type to emptyDir. [check",
+            ),
         ),
         (
             {**GROUP, "cache": {"model": {"type": "claim", "size": "5Gi"}}},

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from vllm_chart.chart import CHART
+from vllm_chart.render import helm
 
 SOURCE = (CHART / "files" / "programs" / "smoke_test.py").read_text(encoding="utf-8")
 CHAT = {"path": "/v1/chat/completions", "body": {"model": "chat", "max_tokens": 4}, "streams": True}
@@ -147,3 +148,11 @@ def test_a_server_that_does_badly_fails_with_the_reason(
         setattr(server, name, value)
     with pytest.raises(SystemExit, match=f"^FAILED  .*{words}"):
         smoke_test(CHAT, keys)
+
+
+def test_test_pod_runs_once_without_a_service_account_token_or_service_variables() -> None:
+    pod = helm.render({}).objects.one("Pod")
+    assert pod.at("metadata", "annotations", "helm.sh/hook") == "test"
+    assert pod.at("spec", "restartPolicy") == "Never"
+    assert pod.at("spec", "automountServiceAccountToken") is False
+    assert pod.at("spec", "enableServiceLinks") is False

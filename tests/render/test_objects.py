@@ -221,6 +221,52 @@ def test_the_notes_say_how_to_close_the_gap() -> None:
     assert "maxSurge" not in helm.notes({"parallelism": {"nodes": 2, "tensor": 2}})
 
 
+def labelled(text: str) -> dict[str, str]:
+    """The notes between the first paragraph and the commands, by their label; a long note is one line."""
+    _, notes, watch, *_ = text.split("\n\n")
+    assert watch == "Watch it start:"
+    pairs = re.findall(r"^  (\w+) +(.*(?:\n {10,}.*)*)", notes, flags=re.MULTILINE)
+    return {label: " ".join(note.split()) for label, note in pairs}
+
+
+def test_notes_are_those_that_concern_the_release() -> None:
+    adapter = "the HorizontalPodAutoscaler needs prometheus-adapter with the rules in ConfigMap test-adapter-config"
+    every = {
+        "accelerator": {"type": "tpu", "perPod": 4},
+        "parallelism": {"nodes": 2, "tensor": 8},
+        "autoscaling": {"hpa": {"enabled": True, "maxReplicas": 3}},
+        "engine": {"extraArgs": ["--flag"]},
+        "server": {
+            "apiKey": {"keys": {"main": {"existingSecret": "api", "key": "key"}}},
+            "tls": {"existingSecret": "tls"},
+        },
+        "ingress": {"enabled": True, "hosts": {"a.example": {}}},
+        "checks": {"disabled": {"imageTag": True}},
+    }
+    group = labelled(helm.notes(every))
+    assert list(group) == [
+        *("devices", "start", "counts", "loss", "stop", "Helm", "rollout", "gap"),
+        *("untested", "adapter", "unchecked", "outside", "checks"),
+    ]
+    assert group["adapter"] == adapter
+    assert group["gap"].endswith(
+        "and start: with room for one more server set autoscaling.hpa.minReplicas to at least 2 and "
+        "strategy.rollingUpdate.maxUnavailable to 1"
+    )
+
+    common = ["devices", "start", "stop", "Helm"]
+    recreated = labelled(helm.notes({"autoscaling": {"hpa": {"enabled": True}}, "strategy": {"type": "Recreate"}}))
+    assert list(recreated) == [*common, "gap", "adapter"]
+    assert recreated["adapter"] == adapter
+    assert "start: set strategy.type to RollingUpdate, and with room for one more server set " in recreated["gap"]
+
+    cpu = {"accelerator": {"type": "cpu"}, "resources": {"requests": {"cpu": 4}}}
+    scaled = {"hpa": {"enabled": True, "metric": "cpu"}}
+    assert list(labelled(helm.notes({**cpu, "autoscaling": scaled}))) == common
+    keda = {"enabled": True, "serverAddress": "http://prometheus:9090"}
+    assert list(labelled(helm.notes({**cpu, "autoscaling": {"keda": keda}}))) == common
+
+
 def test_the_notes_hold_a_first_request_that_the_server_understands() -> None:
     text = helm.notes({"model": {"name": "chat"}, "service": {"port": 8080}}, release="one", namespace="two")
     assert "kubectl --namespace two port-forward service/one 8000:8080" in text

@@ -99,6 +99,19 @@ def test_the_pods_of_a_release_are_picked_and_no_others(length: int) -> None:
         assert not re.fullmatch(pattern, f"{name}-0")
 
 
+@pytest.mark.parametrize("length", [47, 53])
+def test_query_of_a_long_fullname_override_selects_its_pods(length: int) -> None:
+    name = "r" * length
+    keda = {"enabled": True, "serverAddress": "http://p"}
+    values = {"fullnameOverride": name, "autoscaling": {"keda": keda}}
+    query = helm.render(values).objects.one("ScaledObject").at("spec", "triggers", 0, "metadata", "query")
+    (selector,) = promql.selectors(query)
+    patterns = {label: value for label, _, value in selector.matchers}
+    assert patterns["namespace"] == "models"
+    assert re.fullmatch(patterns["pod"], pod_name(name))
+    assert not re.fullmatch(patterns["pod"], pod_name("chat"))
+
+
 # -- rules
 
 

@@ -78,6 +78,8 @@ def test_an_hpa_reads_the_queue_of_each_pod() -> None:
     ],
 )
 def test_the_adapter_serves_what_the_hpa_reads(metric: str, series: str, function: str, target: str) -> None:
+    by = {kind: {kind: {"resource": kind}} for kind in ("namespace", "pod")}
+    resources = {"Pods": by["namespace"] | by["pod"], "External": by["namespace"]}
     for kind, rules in (("Pods", "rules"), ("External", "externalRules")):
         objects = hpa(metric=metric, metricType=kind)
         source = objects.one("HorizontalPodAutoscaler").at("spec", "metrics", 0, kind.lower())
@@ -88,7 +90,7 @@ def test_the_adapter_serves_what_the_hpa_reads(metric: str, series: str, functio
         assert rule["name"] == {"as": source["metric"]["name"]} == {"as": series.replace(":", "_")}
         assert rule["seriesQuery"].startswith(f"{series}{{")
         assert f"{function} by (" in rule["metricsQuery"]
-        assert rule["resources"]["overrides"]["namespace"] == {"resource": "namespace"}
+        assert rule["resources"] == {"overrides": resources[kind]}
 
 
 def test_an_external_metric_is_the_sum_over_this_release_alone() -> None:
@@ -162,6 +164,13 @@ def test_keda_asks_for_the_queue_of_this_release_or_what_it_is_told() -> None:
     assert told.at("spec", "triggers", 0, "metadata", "activationThreshold") == "0.5"
     assert told.at("spec", "triggers", 0, "metadata", "ignoreNullValues") == "false"
     assert told.at("spec", "minReplicaCount") == 0
+
+
+def test_keda_scales_the_deployment_between_the_given_replica_counts() -> None:
+    keda = {"enabled": True, "serverAddress": "http://prometheus:9090", "minReplicas": 2, "maxReplicas": 6}
+    found = helm.render({"autoscaling": {"keda": keda}}).objects.one("ScaledObject")
+    assert found.at("spec", "scaleTargetRef") == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "test"}
+    assert (found.at("spec", "minReplicaCount"), found.at("spec", "maxReplicaCount")) == (2, 6)
 
 
 @pytest.mark.parametrize("name", ["hpa", "keda"])

@@ -35,7 +35,7 @@ podSpec.terminationGracePeriodSeconds is {{ .text }}
 {{- /* vllm.check.podSpec: Overlays of the pod keep the command, the arguments and the preStop hook on which other keys depend. */ -}}
 {{- define "vllm.check.podSpec" -}}
 {{- $leader := merge dict . -}}
-{{- $roles := list (dict "root" $leader "pod" .pod "key" "podSpec" "over" .Values.podSpec) -}}
+{{- $roles := list (dict "root" $leader "pod" .pod "key" "podSpec") -}}
 {{- if include "vllm.group" . -}}
 {{- with .Values.distributed -}}
 {{- $worker := merge (dict "worker" true) $ -}}
