@@ -251,7 +251,7 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
             for place, values in (
                 ("extraVolumes.lifecycle", {"extraVolumes": {"lifecycle": {"emptyDir": {}}}}),
                 ("extraVolumes.lifecycle", {"extraVolumes": {"lifecycle": None}}),
-                ("podSpec.volumes", {"extraVolumeMounts": {"/etc/vllm-lifecycle": None}}),
+                ("podSpec.volumes", {"extraVolumeMounts": {"/etc/vllm-lifecycle": None}, "extraVolumes": None}),
                 ("podSpec.volumes", {"extraVolumeMounts": {"/etc/vllm-lifecycle/": {"name": "home"}}}),
                 (
                     "podSpec.volumes",
@@ -513,6 +513,13 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
         (
             {"initContainers": {"get": {"image": "a:1", "env": [{"name": "GIT_TOKEN", "value": "x"}]}}},
             ("env of container get: GIT_TOKEN holds a secret", "secretKeyRef"),
+        ),
+        (
+            {
+                "engine": {"env": None},
+                "podSpec": {"containers": [{"name": "vllm", "env": [{"name": "HF_TOKEN", "value": "hf_x"}]}]},
+            },
+            ("env of container vllm: HF_TOKEN holds a secret", "set model.credentials. [check"),
         ),
         ({"engine": {"env": {"VLLM_API_KEY": "x"}}}, ("engine.env.VLLM_API_KEY", "server.apiKey.keys")),
         ({"engine": {"env": {"AWS_SECRET_ACCESS_KEY": "x"}}}, ("engine.env.AWS_SECRET_ACCESS_KEY", "secretKeyRef")),

@@ -47,7 +47,6 @@ podSpec.terminationGracePeriodSeconds is {{ .text }}
 {{- end -}}
 {{- $sentences := list -}}
 {{- range $roles -}}
-{{- if or .over $.Values.podSpec -}}
 {{- $root := .root -}}
 {{- $container := printf "%s.containers" (empty .over | ternary "podSpec" .key) -}}
 {{- $server := dict -}}
@@ -105,7 +104,6 @@ podSpec.terminationGracePeriodSeconds is {{ .text }}
 ) -}}
 {{- end -}}
 {{- end -}}
-{{- end -}}
 {{- uniq $sentences | join "\n" -}}
 {{- end -}}
 
@@ -143,7 +141,8 @@ podSpec.terminationGracePeriodSeconds is {{ .text }}
 {{- end -}}
 {{- $right = and $right (eq (toRawJson $found) (list (dict "mountPath" $folder "name" $name) | toRawJson)) -}}
 {{- if not $right -}}
-{{- $own := hasKey ($.Values.extraVolumes | default dict) $name -}}
+{{- /* the parentheses let hasKey take null for an empty map */ -}}
+{{- $own := hasKey ($.Values.extraVolumes) $name -}}
 {{- $sentences = append $sentences (printf
   (print "%s or a mount removes or replaces what the server reads in %s, which is %s: leave the volume %s and this folder to the "
   "chart.")
@@ -167,7 +166,7 @@ podSpec.terminationGracePeriodSeconds is {{ .text }}
   {{- end -}}
 {{- end -}}
 {{- if ne (toRawJson $source) (include "vllm.apiKeysVolume" .) -}}
-{{- $own := hasKey (.Values.extraVolumes | default dict) "api-keys" -}}
+{{- $own := hasKey (.Values.extraVolumes) "api-keys" -}}
 {{- $sentences = append $sentences (printf
   (print "%s.api-keys removes or replaces the volume with the keys of server.apiKey.keys: leave it to the chart, or switch the "
   "check off if your volume has a file for each key.")
@@ -229,7 +228,7 @@ args of container {{ $container.name }}: {{ regexFind "--[a-z-]+" . }} holds a s
 {{ end -}}
 {{- range $container.env -}}
 {{- if and .value (regexMatch "(^|_)(TOKEN|PASSWORD|SECRET|API_KEY|ACCESS_KEY)$" .name) -}}
-{{- $own := and (eq $container.name "vllm") (hasKey ($.Values.engine.env | default dict) .name) -}}
+{{- $own := and (eq $container.name "vllm") (hasKey ($.Values.engine.env) .name) -}}
 {{- $remedies := dict "VLLM_API_KEY" "set server.apiKey.keys" "HF_TOKEN" "set model.credentials" -}}
 {{ if $own }}engine.env.{{ else }}env of container {{ $container.name }}: {{ end }}{{ .name }} holds a secret in plain text:
   {{ index $remedies .name | default "write {valueFrom: {secretKeyRef: {name: …, key: …}}}" }}.
