@@ -82,10 +82,6 @@ DRIFTS: dict[str, tuple[Callable[[], None], tuple[Any, str, Any]]] = {
         test_chart.test_only_the_checks_fail,
         templates("network/service.yaml", "kind: Service", 'kind: {{ fail "no" }}'),
     ),
-    "a check that no list names": (
-        test_chart.test_list_of_checks_names_each_check_of_the_templates,
-        templates("checks/_storage.tpl", 'define "vllm.check.cache"', 'define "vllm.check.caches"'),
-    ),
     "a generated file that was written by hand": (
         partial(test_generated.test_generated_files_are_current, "schemas"),
         (registry, "_current", lambda path: path.read_text(encoding="utf-8") + " "),
