@@ -28,7 +28,7 @@ is the CPU, /dev/shm, and for vLLM's processes 1 for the API and 2 for each work
 {{- define "vllm.hostMemory" -}}
 {{- $args := .Values.engine.args | default dict -}}
 {{- $workers := include "vllm.workers" . | int64 -}}
-{{- $weights := index $args "cpu-offload-gb" | default 0 | mulf $workers -}}
+{{- $weights := index $args "cpu-offload-gb" | mulf $workers -}}
 {{- $cache := index $args "kv-offloading-size" | default 0 | float64 -}}
 {{- $cpuCache := 0 -}}
 {{- if eq .Values.accelerator.type "cpu" -}}
