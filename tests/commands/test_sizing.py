@@ -449,6 +449,18 @@ def test_bad_input_is_refused_in_one_sentence(
     assert not (tmp_path / "values.yaml").exists()
 
 
+@pytest.mark.parametrize("name", ["./no-such-folder", "../no-such-folder", "/no-such-folder", "~/no-such-folder"])
+def test_missing_model_folder_is_not_looked_for_on_hugging_face(
+    name: str, terminal: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_config, "_get", lambda url: pytest.fail(f"asked {url}"))
+    code, output = terminal(model=name, gpu="L40S")
+    assert (code, output) == (
+        2,
+        f"✗ {name}: no such folder. Name its folder, a model of Hugging Face, or a config.json with --config.\n",
+    )
+
+
 def test_a_context_that_does_not_fit_says_what_would() -> None:
     device = placement.gpu("L40S")
     asked = SizingRequest(gpus=1, context=131072, concurrency=2)

@@ -33,6 +33,10 @@ def load(name: str, config: str = "", parameters: int = 0) -> Model:
     folder = Path(config).expanduser() if config else Path(name).expanduser()
     if config and not folder.exists():
         raise InputError(f"{config}: no such file. Name the model's config.json with --config.")
+    if re.match(r"[./~]", name) and not config and not folder.is_dir():  # no name of Hugging Face begins so
+        raise InputError(
+            f"{name}: no such folder. Name its folder, a model of Hugging Face, or a config.json with --config."
+        )
     file = folder / "config.json" if folder.is_dir() else folder
     stored = 0
     if config or folder.is_dir():
