@@ -138,8 +138,8 @@ SETS = 4
 #: Seconds after which a mutant counts as seen, as a script in it does not end; none takes a tenth of that.
 LONGEST = 1800
 
-#: Options of `helm template` that `helm lint` takes, too. What that reaches is taken for what any release reaches, and
-#: any copy of the chart with a small change.
+#: Options of `helm template` that `helm lint` accepts, too. Lint has its own name of a release, in place of this one.
+_RELEASE = "test"
 _SAME = ("--values", "--set", "--set-json", "--set-string")
 
 Steps = tuple[str, ...]
@@ -223,7 +223,7 @@ class Calls:
         # template RELEASE CHART --namespace NAMESPACE …
         options = arguments[5:]
         words = [word for word in options if word.startswith("--") and word != "--kube-version"]
-        if Path(arguments[2]).name != CHART.name or not set(words) <= set(_SAME):
+        if arguments[1] != _RELEASE or Path(arguments[2]).name != CHART.name or not set(words) <= set(_SAME):
             return None
         return sorted(self.numbers[branch] for branch in self._reach.of_options(options, stdin, call))
 
@@ -335,7 +335,8 @@ class Trials:
         helper = {
             number for one, number in self._calls.numbers.items() if (one.file, one.helper) == (mutant.file, name)
         }
-        distances = [(self._distance(item, branch, helper, near), item) for item in every]
+        notes = mutant.file == "NOTES.txt"
+        distances = [(self._distance(item, branch, helper, near, notes=notes), item) for item in every]
         able = sorted(((far, item) for far, item in distances if far is not None), key=lambda pair: pair[0])
         items = [item for _, item in able[:MOST]]
         path = CHART / "templates" / mutant.file
@@ -347,15 +348,16 @@ class Trials:
             path.write_text(text, encoding="utf-8")
 
     def _distance(
-        self, item: pytest.Item, branch: Branch | None, helper: set[int], near: list[Path]
+        self, item: pytest.Item, branch: Branch | None, helper: set[int], near: list[Path], *, notes: bool
     ) -> tuple[int, int, int] | None:
         """How far a test is from a branch: by what its renders reach of the helper, its file, and the rest.
 
-        None where the test can't see it.
+        None if the test can't see it. `helm template` renders no notes: only a copy of the chart shows them.
         """
         place = near.index(item.path) if item.path in near else len(near)
         reached = [self._calls.known[call] for call in self._of_item[item.nodeid]]
-        if not reached:
+        reached = [None for one in reached if one is None] if notes else reached
+        if not self._of_item[item.nodeid]:
             return (0, place, 0) if place < len(near) else None  # it may read the template itself
         able = [one for one in reached if one is None or branch is None or self._calls.numbers[branch] in one]
         size = len(self._calls.numbers)
