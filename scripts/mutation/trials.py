@@ -91,7 +91,10 @@ TESTS = {
     "workload/_api-keys.tpl": "render/test_api_keys.py",
     "workload/_args.tpl": "render/test_pod.py contract/test_flags.py render/test_api_keys.py render/test_sources.py",
     "workload/_cache.tpl": "render/test_storage.py render/test_pod.py render/test_sources.py",
-    "workload/_env.tpl": "render/test_pod.py render/test_sources.py render/test_api_keys.py render/test_lifecycle.py",
+    "workload/_env.tpl": (
+        "render/test_pod.py render/test_sources.py render/test_api_keys.py render/test_lifecycle.py "
+        "render/test_observability.py"
+    ),
     "workload/_first-request.tpl": "render/test_helm_test.py render/test_lifecycle.py render/test_exposure.py",
     "workload/_group.tpl": "render/test_group.py contract/test_messages.py",
     "workload/_image.tpl": "render/test_pod.py render/test_subchart.py",
@@ -126,8 +129,9 @@ TESTS = {
     "workload/serviceaccount.yaml": "render/test_objects.py",
 }
 
-#: Those of every template: all that render.
+#: Those of every template: all that render, and what null does to values.
 EVERY = [f"render/{path.name}" for path in sorted((ROOT / "tests" / "render").glob("test_*.py"))]
+EVERY.append("contract/test_null.py")
 
 #: Tests in which a mutant is looked for; the nearest come first.
 MOST = 120
@@ -350,7 +354,7 @@ class Trials:
     def _distance(
         self, item: pytest.Item, branch: Branch | None, helper: set[int], near: list[Path], *, notes: bool
     ) -> tuple[int, int, int] | None:
-        """How far a test is from a branch: by what its renders reach of the helper, its file, and the rest.
+        """How far a test is from a branch: by its file, and by what its renders reach of the helper and of the rest.
 
         None if the test can't see it. `helm template` renders no notes: only a copy of the chart shows them.
         """
@@ -358,10 +362,10 @@ class Trials:
         reached = [self._calls.known[call] for call in self._of_item[item.nodeid]]
         reached = [None for one in reached if one is None] if notes else reached
         if not self._of_item[item.nodeid]:
-            return (0, place, 0) if place < len(near) else None  # it may read the template itself
+            return (place, 0, 0) if place < len(near) else None  # it may read the template itself
         able = [one for one in reached if one is None or branch is None or self._calls.numbers[branch] in one]
         size = len(self._calls.numbers)
-        ways = [(-len(helper.intersection(one or ())), place, size if one is None else len(one)) for one in able]
+        ways = [(place, -len(helper.intersection(one or ())), size if one is None else len(one)) for one in able]
         return min(ways, default=None)
 
     def _outcome(self, branch: Branch | None, items: list[pytest.Item]) -> str:

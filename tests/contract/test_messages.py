@@ -82,7 +82,7 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
         ),
         ({"podSpec": {"containers": [{"name": "vllm", "image": "mine:latest"}]}}, ("image is mine:latest",)),
         ({"podSpec": {"containers": [{"name": "vllm", "image": "r.example:5000/mine"}]}}, ("r.example:5000/mine",)),
-        ({"image": {"tag": "1.2.3"}}, ("image.tag is 1.2.3", "set image.tag to v1.2.3")),
+        ({"image": {"tag": "9.8.7"}}, ("image.tag is 9.8.7", "set image.tag to v9.8.7. [check")),
     ],
     "imageVolume": [
         ({"model": {"uri": "oci://r.example/m:1"}}, ("1.34.2", "ImageVolume", "1.35", "model.copyFrom")),
@@ -91,6 +91,7 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
     "runtimeLora": [
         ({"model": {"lora": {"runtimeUpdates": True}}}, ("model.lora.runtimeUpdates", "set server.apiKey.keys")),
         ({"engine": {"env": {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": True}}}, ("set server.apiKey.keys",)),
+        ({"engine": {"env": {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True"}}}, ("set server.apiKey.keys",)),
         (
             {"model": {"lora": {"runtimeUpdates": True}}, "server": KEYED, "parallelism": {"data": 2}},
             ("2 API servers", "engine.args.api-server-count to 1"),
@@ -499,6 +500,10 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
             {"podSpec": {"containers": [{"name": "vllm", "args": [*ARGS, "--port", "80"]}]}},
             ("--port 80 among", "on 8000"),
         ),
+        (
+            {"podSpec": {"containers": [{"name": "vllm", "args": [*ARGS, "--port=9000"]}]}},
+            ("--port=9000 among", "set server.port instead. [check"),
+        ),
     ],
     "literalSecrets": [
         (
@@ -525,7 +530,9 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
         ({"engine": {"env": {"AWS_SECRET_ACCESS_KEY": "x"}}}, ("engine.env.AWS_SECRET_ACCESS_KEY", "secretKeyRef")),
     ],
     "serviceType": [({"service": {"type": "NodePort"}}, ("service.type is NodePort", "/invocations", "ClusterIP"))],
-    "nodePort": [({"service": {"nodePort": 30080}}, ("service.nodePort is 30080", "NodePort"))],
+    "nodePort": [
+        ({"service": {"nodePort": 30080}}, ("service.nodePort is 30080", "to NodePort, or leave the port out. [check"))
+    ],
     "rootPath": [
         *(
             (
@@ -543,7 +550,7 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
                 ("/adapters/late", "/adapters"),
             )
         ),
-        ({"server": {"rootPath": "/health"}}, ("server.rootPath is /health, which probes",)),
+        ({"server": {"rootPath": "/health"}}, ("server.rootPath is /health, which probes", "path, e.g. /llm. [check")),
         ({"server": {"rootPath": "/metrics"}}, ("server.rootPath is /metrics, which probes",)),
         (
             {"podSpec": {"containers": [{"name": "vllm", "args": [*ARGS, "--root-path=/v"]}]}},
@@ -725,6 +732,22 @@ def test_weights_offloaded_from_one_device_fit_into_the_memory_limit(offload: fl
 def test_memory_limit_a_byte_below_the_need_is_rejected_in_every_unit(memory: str | int) -> None:
     with pytest.raises(helm.HelmError, match=r"needs 4Gi .*\[check hostMemory\]"):
         helm.render({"resources": {"limits": {"memory": memory}}})
+
+
+@pytest.mark.parametrize(("memory", "size"), [("1T", 10**12), ("1P", 10**15)])
+def test_memory_limit_half_a_byte_below_the_need_is_rejected_in_large_units(memory: str, size: int) -> None:
+    offload = (size + 0.5) / 2**30 - 4
+    with pytest.raises(helm.HelmError, match=r"\[check hostMemory\]"):
+        helm.render({"engine": {"args": {"cpu-offload-gb": offload}}, "resources": {"limits": {"memory": memory}}})
+
+
+def test_memory_limit_with_an_exponent_is_read_whole() -> None:
+    helm.render({"resources": {"limits": {"memory": "1e10"}}})
+
+
+def test_variable_from_a_secret_does_not_turn_on_runtime_updates_of_adapters() -> None:
+    source = {"valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}
+    helm.render({"engine": {"env": {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": source}}})
 
 
 def test_what_is_nought_is_no_part_of_the_sum_however_it_is_written() -> None:

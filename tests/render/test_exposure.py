@@ -135,12 +135,13 @@ def test_everything_that_speaks_to_a_server_behind_tls_speaks_tls() -> None:
     assert "curl --insecure https://127.0.0.1:8000/v1" in helm.notes(TLS)
 
 
+@pytest.mark.parametrize("secret", ["s", "123"])
 @pytest.mark.parametrize("kind", ["serviceMonitor", "podMonitor"])
-def test_a_monitor_verifies_the_server_by_its_authority_and_the_services_name(kind: str) -> None:
-    values = {"server": {"tls": {"existingSecret": "s", "caKey": "ca.crt"}}, "metrics": {kind: {"enabled": True}}}
+def test_a_monitor_verifies_the_server_by_its_authority_and_the_services_name(kind: str, secret: str) -> None:
+    values = {"server": {"tls": {"existingSecret": secret, "caKey": "1"}}, "metrics": {kind: {"enabled": True}}}
     monitor = objects(values).one(kind[0].upper() + kind[1:])
     (endpoint,) = [*monitor.at("spec").get("endpoints", []), *monitor.at("spec").get("podMetricsEndpoints", [])]
-    authority = {"secret": {"name": "s", "key": "ca.crt"}}
+    authority = {"secret": {"name": secret, "key": "1"}}
     assert endpoint["tlsConfig"] == {"ca": authority, "serverName": "test.models.svc"}
 
 

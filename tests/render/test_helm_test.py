@@ -150,6 +150,11 @@ def test_a_server_that_does_badly_fails_with_the_reason(
         smoke_test(CHAT, keys)
 
 
+def test_labels_of_the_test_pod_are_text_for_a_release_that_is_called_like_a_number() -> None:
+    labels = helm.render({}, release="123").objects.one("Pod").at("metadata", "labels")
+    assert (labels["app.kubernetes.io/instance"], labels["app.kubernetes.io/name"]) == ("123", "vllm-test")
+
+
 def test_test_pod_runs_once_without_a_service_account_token_or_service_variables() -> None:
     pod = helm.render({}).objects.one("Pod")
     assert pod.at("metadata", "annotations", "helm.sh/hook") == "test"

@@ -251,3 +251,7 @@ def test_cpu_threads_follow_the_request_that_is_installed(resources: dict[str, A
     given = {"requests": {"cpu": 4}, "limits": {"cpu": 6}}
     manifest = deployment(server(resources=resources), accelerator={"type": "cpu"}, resources=given)
     assert manifest.at(*SERVER, "env", "OMP_NUM_THREADS", "value") == threads
+
+
+def test_null_for_an_init_container_that_is_not_there_changes_nothing() -> None:
+    assert helm.render({"initContainers": {"mine": None}}).text == helm.render({}).text
