@@ -21,9 +21,9 @@ PROGRAMS = CHART / "files" / "programs"
 PRESTOP, LIFECYCLE = ((PROGRAMS / name).read_text(encoding="utf-8") for name in ("prestop.py", "vllm_lifecycle.py"))
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="prestop.py reads Linux's tables of sockets")
 
-#: Both programs run this much faster, so that the drain takes two seconds.
+#: Both programs run this much faster, so that each state takes two to three seconds, which a busy machine notices, too.
 SPEED = 10
-DRAIN = {"delaySeconds": 10, "timeoutSeconds": 20}
+DRAIN = {"delaySeconds": 20, "timeoutSeconds": 60}
 
 #: Comes before prestop.py: a mistake of it ends no process of this machine.
 PREAMBLE = f"""
@@ -77,7 +77,7 @@ async def drain(prestop: str, lifecycle: str, folder: Path) -> None:
             try:
                 async with connected(server.port):
                     return False
-            except ConnectionRefusedError:
+            except ConnectionError:  # refused, or reset if the port closes meanwhile
                 return True
 
         async def during(state: str, effect: Callable[[], Awaitable[bool]]) -> None:
