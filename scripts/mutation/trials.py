@@ -341,7 +341,12 @@ class Trials:
         }
         notes = mutant.file == "NOTES.txt"
         distances = [(self._distance(item, branch, helper, near, notes=notes), item) for item in every]
-        able = sorted(((far, item) for far, item in distances if far is not None), key=lambda pair: pair[0])
+        # an example of a check is called like it
+        word = name.rpartition(".")[2]
+        able = sorted(
+            ((far, item) for far, item in distances if far is not None),
+            key=lambda pair: (word not in pair[1].nodeid, pair[0]),
+        )
         items = [item for _, item in able[:MOST]]
         path = CHART / "templates" / mutant.file
         text = path.read_text(encoding="utf-8")
