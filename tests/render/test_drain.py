@@ -21,9 +21,9 @@ PROGRAMS = CHART / "files" / "programs"
 PRESTOP, LIFECYCLE = ((PROGRAMS / name).read_text(encoding="utf-8") for name in ("prestop.py", "vllm_lifecycle.py"))
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="prestop.py reads Linux's tables of sockets")
 
-#: Both programs run this much faster, so that each state takes two to three seconds, which a busy machine notices, too.
+#: Both programs run this much faster, so that a state takes one to two seconds, which a busy machine notices, too.
 SPEED = 10
-DRAIN = {"delaySeconds": 20, "timeoutSeconds": 60}
+DRAIN = {"delaySeconds": 10, "timeoutSeconds": 40}
 
 #: Comes before prestop.py: a mistake of it ends no process of this machine.
 PREAMBLE = f"""
