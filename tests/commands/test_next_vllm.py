@@ -40,7 +40,7 @@ def next_dump() -> dict[str, Any]:
 
 
 def _wraps(item: dict[str, Any]) -> bool:
-    """Whether vLLM wraps the type of a flag, as it does for those that may be unset."""
+    """True if vLLM wraps the type of a flag, which it does for flags that accept None."""
     return item["type"] in ("int", "float", "str") and item["default"] is None
 
 

@@ -56,7 +56,7 @@ class Complaints:
         return self._at.get(dotted, "") or self._at.get(pointer, "")
 
     def misses(self, path: Steps) -> bool:
-        """Whether the key is missed, in the words of Helm 4 (missing property 'a') or Helm 3 (a is required)."""
+        """True if the error reports the key as missing: "missing property 'a'" in Helm 4, "a is required" in Helm 3."""
         text = self.about(path[:-1])
         return f"'{path[-1]}'" in text or re.search(rf"^{path[-1]} is required$", text, flags=re.MULTILINE) is not None
 

@@ -54,7 +54,10 @@ def test_every_path_that_a_template_reads_is_declared() -> None:
 
 
 def _is_declared(steps: list[str]) -> bool:
-    """Whether the schema, and values.yaml but for `global`, list each step of a path as far as they list any."""
+    """True if the schema lists every step of a path, and values.yaml does too outside of `global`.
+
+    A map without listed keys takes any key, so the path is not followed below it.
+    """
     schema, values = SCHEMA, {**DEFAULTS, "global": {}}
     for step in steps:
         if step not in schema.get("properties", {step: {}}) or step not in (values or {step: {}}):

@@ -52,7 +52,7 @@ EMPTY = [path for path, default in KEYS.items() if not default]
 
 
 def holds(values: Any, path: Steps) -> bool:
-    """Whether values give a key."""
+    """True if values set a key."""
     for step in path:
         if not isinstance(values, dict) or step not in values:
             return False

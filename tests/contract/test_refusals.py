@@ -64,7 +64,7 @@ def wrong(node: dict[str, Any]) -> Any:
 
 
 def open_to_any_key(node: dict[str, Any]) -> bool:
-    """Whether the schema takes any map."""
+    """True if the schema accepts any map."""
     return node.get("additionalProperties", True) is True
 
 

@@ -55,7 +55,7 @@ def unread(chart: Path, sets: Sets, root: str) -> list[str]:
 
 
 def changes(chart: Path, values: dict[str, Any], path: Steps, given: dict[str, Any]) -> bool:
-    """Whether a key gets another value than its default from values, and that changes what they render."""
+    """True if values set a key to something other than its default and this changes the manifests."""
     default = at(given, path)
     if at(values, path) in (None, default):
         return False

@@ -113,7 +113,7 @@ def _keys(old: Schema, new: Schema, roots: _Roots, path: str) -> Iterator[Breach
 
 
 def _open(schema: Schema) -> bool:
-    """Whether a map takes keys that the schema doesn't list."""
+    """True if a map accepts keys that the schema doesn't list."""
     inner = schema.get("additionalProperties", "type" in schema)
     return bool(inner) and not (isinstance(inner, dict) and "const" in inner)
 

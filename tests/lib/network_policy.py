@@ -45,7 +45,7 @@ def reachable_ports(objects: Objects, pod: Pod, peer: Peer) -> set[int]:
 
 
 def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether a label selector matches the labels; an empty one matches all.
+    """True if a label selector matches the labels; an empty one matches all.
 
     Raises:
         ValueError: for an operator that Kubernetes does not have.
@@ -70,7 +70,7 @@ def _rules_ingress_of(policy: Manifest, labels: Mapping[str, str]) -> bool:
 
 
 def _lets_in(rule: Mapping[str, Any], namespace: str, peer: Peer) -> bool:
-    """Whether a rule of a policy in that namespace lets the peer in; without peers it lets in all."""
+    """True if a rule of a policy in that namespace admits the peer; a rule without peers admits all."""
     return not rule.get("from") or any(_is(item, namespace, peer) for item in rule["from"])
 
 
@@ -93,7 +93,7 @@ def _within(address: str, block: str) -> bool:
 
 
 def _opens(rule: Mapping[str, Any], port: Mapping[str, Any]) -> bool:
-    """Whether a rule opens a port of a container; without ports it opens all."""
+    """True if a rule opens a port of a container; a rule without ports opens all."""
     if not rule.get("ports"):
         return True
     number, protocol = port["containerPort"], port.get("protocol", "TCP")

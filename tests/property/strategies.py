@@ -206,7 +206,7 @@ def _likely(made: tuple[Schema, str, int, bool]) -> Schema:
 
 
 def is_valid(made: Schema) -> bool:
-    """Whether the schema takes values; Helm looks for what is missing only when the defaults are below them."""
+    """True if the schema accepts values; Helm reports missing keys only after it merges the defaults."""
     return not [error for error in VALIDATOR.iter_errors(made) if error.schema_path[0] != "else"]
 
 

@@ -30,12 +30,12 @@ NAMES = ["on", "yes", "null", "true", "y", "123", "0x1f", "1e3", "models"]
 
 
 def by_a_check(error: HelmError) -> bool:
-    """Whether a named check refuses, which ends its sentence with its name."""
+    """True if a named check rejects the values; its name ends the message."""
     return re.search(r"\[check \w+\]$", error.text, flags=re.MULTILINE) is not None
 
 
 def newer(finding: Finding, values: dict[str, Any]) -> bool:
-    """Whether a finding is of a field that the user wrote and only a newer Kubernetes has, as the schema is of that."""
+    """True for a field that the user set and that only newer Kubernetes versions support; the schema allows those."""
     fields = re.findall(r"'(\w+)'", finding.text.partition("not allowed (")[2])
     older = not finding.text.endswith(f"(Kubernetes {kubernetes_api.supported()[-1]})")
     return older and bool(fields) and all(f'"{field}"' in json.dumps(values) for field in fields)

@@ -68,7 +68,7 @@ def test_a_scrape_config_finds_servers_that_speak_https() -> None:
 
 
 def relabel(rule: dict[str, Any], target: dict[str, str]) -> bool:
-    """Whether a `keep` of Prometheus keeps a target."""
+    """True if a `keep` rule of Prometheus keeps a target."""
     names = {
         "__meta_kubernetes_pod_label_app_kubernetes_io_name": "name",
         "__meta_kubernetes_pod_label_app_kubernetes_io_instance": "instance",

@@ -96,7 +96,7 @@ def test_an_upgrade_makes_no_second_server_and_leaves_no_claim_behind(upgrades: 
 
 
 def restarts(before: Objects, after: Objects) -> bool:
-    """Whether pods of some workload change at an upgrade."""
+    """True if an upgrade changes the pod template of a workload."""
     return any(
         earlier.at(*POD_TEMPLATES[earlier.kind]) != later.at(*POD_TEMPLATES[earlier.kind])
         for earlier, later in pairs(before, after)

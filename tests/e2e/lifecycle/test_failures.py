@@ -218,7 +218,7 @@ def describe(values: dict[str, Any], place: HelmRelease) -> Iterator[Callable[[d
 
 
 def _failed(status: dict[str, Any]) -> bool:
-    """Whether the server, or a container before it, ended."""
+    """True if the vLLM container or an init container ended."""
     servers, before = (status.get(f"{kind}Statuses", []) for kind in ("container", "initContainer"))
     ended = [
         (s in servers, e) for s in servers + before for k in ("state", "lastState") if (e := s[k].get("terminated"))

@@ -1,4 +1,4 @@
-"""preStop hook: drains a replica that serves before vLLM is told to stop, and ends one that is loading at once.
+"""preStop hook: drains a serving replica before the kubelet sends SIGTERM; ends a loading one at once.
 
 The drain has three states, each written to STATE_FILE, where vllm_lifecycle.py reads it:
 
@@ -51,12 +51,12 @@ def busy():
 
 
 def has_leader():
-    """Whether a worker is connected to its leader."""
+    """True if this worker is connected to its leader."""
     return any(remote == options.members_port for _, _, _, remote in sockets(ESTABLISHED))
 
 
 def has_all_workers():
-    """Whether every worker of a leader is connected to it; a connection of the leader with itself has one address."""
+    """True if all workers are connected to this leader. Connections from its own address are not workers."""
     if not options.workers:
         return True
     connected = sockets(ESTABLISHED)

@@ -58,12 +58,12 @@ def keep(error):
 
 
 def is_one_of(made, known):
-    """Whether a log record is an error that vLLM itself logs with one of the known format strings."""
+    """True for an error that vLLM itself logs with one of the known format strings."""
     return made.levelno >= logging.ERROR and isinstance(made.msg, str) and made.msg in known.get(made.name, ())
 
 
 def starting():
-    """Whether this process is still constructing its engine; a started engine ends itself when it loses a worker."""
+    """True while this process constructs its engine; a started engine exits when it loses a worker."""
     frame = sys._current_frames().get(threading.main_thread().ident)
     while frame is not None:
         if frame.f_code.co_name == "__init__" and frame.f_globals.get("__name__") == ENGINE:

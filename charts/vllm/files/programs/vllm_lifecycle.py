@@ -218,7 +218,7 @@ def last_steps():
 
 
 class Stall:
-    """Whether an engine has work and shows no progress.
+    """True if an engine has pending requests and makes no progress.
 
     Counts looks, one a second, instead of reading a clock: a process that was itself frozen doesn't look.
     """
