@@ -222,27 +222,16 @@ def _variable(name: str, selector: str, label: str, **more: Any) -> dict[str, An
     return shape | {"refresh": 2, "sort": 1} | more
 
 
+# Settings of a variable that takes several values, and all of them by default.
+_SEVERAL: dict[str, Any] = {"includeAll": True, "multi": True, "current": {"text": "All", "value": "$__all"}}
+
 #: Variables in the order in which one narrows down the next.
 VARIABLES: list[dict[str, Any]] = [
     {"name": "datasource", "type": "datasource", "query": "prometheus"},
     _variable("namespace", "", "namespace"),
     _variable("release", '{namespace="$namespace"}', "pod", regex=f"/^(.+?){_POD}$/"),
-    _variable(
-        "pod",
-        f'{{namespace="$namespace",pod=~"$release{_POD}"}}',
-        "pod",
-        includeAll=True,
-        multi=True,
-        current={"text": "All", "value": "$__all"},
-    ),
-    _variable(
-        "model",
-        f"{{{PODS}}}",
-        "model_name",
-        includeAll=True,
-        multi=True,
-        current={"text": "All", "value": "$__all"},
-    ),
+    _variable("pod", f'{{namespace="$namespace",pod=~"$release{_POD}"}}', "pod", **_SEVERAL),
+    _variable("model", f"{{{PODS}}}", "model_name", **_SEVERAL),
 ]
 
 
