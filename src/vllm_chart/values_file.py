@@ -1,21 +1,20 @@
-"""What `migrate` and `size` share: a values file with comments, and whether the chart takes it."""
+"""What `migrate` and `size` share: a values file with comments, and the lines that tell what to do with it."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from vllm_chart.chart import CHART, PACKAGED
+from vllm_chart.check.checker import Problem
 from vllm_chart.errors import InputError
-from vllm_chart.invariants.registry import INVARIANTS, Subject
-from vllm_chart.render import go_yaml, helm
-from vllm_chart.render.objects import Objects
+from vllm_chart.render import go_yaml
 
 Values = dict[str, Any]
 
@@ -85,29 +84,12 @@ def write(target: Path, text: str) -> None:
         raise InputError(f"{target}: {(error.strerror or str(error)).lower()}. Name another file with --to.") from None
 
 
-def next_step(target: Path, chart: Path = CHART) -> str:
-    """Return the line that names a written file, and the command that installs it."""
-    shown = os.path.relpath(chart) if chart.is_relative_to(Path.cwd()) else chart
-    return f"wrote {target}; install it with `helm install NAME {shown} --values {shlex.quote(str(target))}`"
-
-
-def problems(values: Values, chart: Path = CHART) -> tuple[Objects | None, list[str]]:
-    """Render the chart with the values and hold the objects against all that `check` holds them against.
-
-    Returns:
-        The objects, or None where Helm refuses; and one sentence for each thing that does not hold.
-    """
-    subject = Subject(values, (values,), chart)
-    try:
-        objects = subject.objects()
-    except helm.HelmError as error:
-        return None, helm_messages(error)
-    found = [str(finding) for invariant in INVARIANTS.values() for finding in invariant.findings(subject)]
-    return objects, list(dict.fromkeys(found))
-
-
-def helm_messages(error: helm.HelmError) -> list[str]:
-    """Return the sentences in which Helm refuses values, without what stands around them."""
-    lines = [line.strip().lstrip("- ") for line in error.text.splitlines()]
-    wanted = [line for line in lines if "[check " in line or line.startswith(("at '", "engine.", "(root)"))]
-    return wanted or [line for line in lines if line]
+def last_lines(target: Path, problems: Sequence[Problem], chart: Path = CHART) -> Iterator[str]:
+    """The problems of a written file, if the chart rejects it; otherwise the command that installs it."""
+    if problems:
+        yield "\nThe chart rejects the values. Correct these problems"
+        yield from (f"  {problem}" for problem in problems)
+        yield f"\nwrote {target}, which the chart rejects"
+    else:
+        shown = os.path.relpath(chart) if chart.is_relative_to(Path.cwd()) else chart
+        yield f"\nwrote {target}; install it with `helm install NAME {shown} --values {shlex.quote(str(target))}`"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import yaml
 
 from tests.lib.command_line import vllm_chart
 from vllm_chart import values_file
-from vllm_chart.chart import DATA, app_version
+from vllm_chart.chart import CHART, DATA, app_version
 from vllm_chart.check import checker
+from vllm_chart.check.checker import Problem
 from vllm_chart.errors import InputError
 from vllm_chart.invariants import vllm_arguments
 from vllm_chart.migrate import command as migrate_command
@@ -28,7 +30,7 @@ OPENAI = "vllm.entrypoints.openai.api_server"
 
 
 @functools.cache
-def migrated(name: str) -> tuple[Migration, list[report.Row], list[str]]:
+def migrated(name: str) -> tuple[Migration, list[report.Row], Sequence[Problem]]:
     path = MANIFESTS / f"{name}.yaml"
     objects = manifests.read_objects([path])
     return convert.migrate(objects, manifests.only_server(objects, [path]))
@@ -65,7 +67,7 @@ def service(**spec: Any) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "llm"}, "spec": whole}
 
 
-def of(*objects: dict[str, Any]) -> tuple[Migration, list[report.Row], list[str]]:
+def of(*objects: dict[str, Any]) -> tuple[Migration, list[report.Row], Sequence[Problem]]:
     bodies = [{"spec": {}, **body} for body in objects]
     return convert.migrate(list(bodies), manifests.only_server(list(bodies), [Path("a.yaml")]))
 
@@ -79,7 +81,7 @@ def test_manifests_become_the_values_that_a_person_would_write(name: str) -> Non
 @pytest.mark.parametrize("name", NAMES)
 def test_the_chart_takes_the_values_and_says_what_the_manifests_said(name: str) -> None:
     _, rows, problems = migrated(name)
-    assert problems == []
+    assert not problems
     assert [row for row in rows if row.open] == []
     same = {row.subject for row in rows if row.before == row.after}
     assert {"container port", "Service type", "Service port", "Service target", "replicas"} <= same
@@ -265,7 +267,8 @@ def test_a_secret_in_a_script_is_not_shown() -> None:
     migration, rows, problems = of(
         deployment(command=["sh", "-c", script], env=[{"name": "KEY", "value": "my-own-key-of-old"}])
     )
-    shown = migration.hidden("\n".join(migrate_command.report(migration, rows, problems)))
+    done = migrate_command.Migrated(Path("values.yaml"), CHART, migration, rows, problems)
+    shown = "\n".join(migrate_command.lines(done))
     assert "login --token ***" in shown
     assert "my-own-key-of-old" not in shown
     assert migration.values["server"]["apiKey"]["keys"]["main"] == {"existingSecret": "llm-api-key", "key": "key"}
@@ -348,7 +351,7 @@ def test_an_hpa_follows_what_it_followed(metric: dict[str, Any], expected: dict[
     server["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"] = {"cpu": 4}
     migration, rows, problems = of(server, service(), scaler)
     assert migration.values["autoscaling"]["hpa"] == {"enabled": True, "minReplicas": 1, "maxReplicas": 3, **expected}
-    assert problems == []
+    assert not problems
     assert not [row for row in rows if row.open]
 
 
@@ -370,7 +373,7 @@ def test_a_server_without_devices_runs_on_cpu_where_its_image_does() -> None:
     image = f"vllm/vllm-openai-cpu:v{VERSION}"
     migration, _, problems = of(deployment(args=["a/b"], image=image, resources={"limits": {"memory": "16Gi"}}))
     assert migration.values["accelerator"] == {"type": "cpu"}
-    assert problems == []
+    assert not problems
 
 
 def test_what_is_null_is_as_if_it_were_not_there(tmp_path: Path) -> None:
@@ -404,9 +407,10 @@ def test_what_the_chart_refuses_is_told_and_the_command_fails(tmp_path: Path, te
     source.write_text(yaml.dump(deployment(args=["../model"])))
     code, output = terminal(str(source), str(target))
     assert code == 1
-    assert "model.uri is" in output
-    assert "check modelUri" in output
-    assert target.exists()
+    assert 'model.uri — is "hf://../model" — write hf://' in output
+    assert "[check modelUri]" in output
+    (problem,) = checker.check([target]).problems
+    assert f"  {problem}\n" in output
 
 
 # -- the file and the command

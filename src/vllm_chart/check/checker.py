@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from vllm_chart import user_file
+from vllm_chart.chart import CHART
 from vllm_chart.check.attribution import Attribution, Found, ValuesPath, plain
 from vllm_chart.check.helm_errors import HelmProblem, parse_helm_errors
 from vllm_chart.errors import InputError
@@ -104,12 +105,21 @@ def check(
     try:
         rendered = subject.render()
     except HelmError as error:
-        found = tuple(_refused(error, subject, chart))
+        found = tuple(_refused(error, subject))
         unseen = ("what the values would make, as Helm refuses them",)
         return Report(shown, found, _BEFORE, unseen, versions, error.command)
-    problems, left_out = _problems(subject)
+    found, left_out = _problems(subject)
     checks = _BEFORE | {name: item.says for name, item in INVARIANTS.items()}
-    return Report(shown, problems, checks, left_out, versions, rendered.command)
+    return Report(shown, found, checks, left_out, versions, rendered.command)
+
+
+def problems(subject: Subject) -> tuple[Problem, ...]:
+    """Return the problems of values, as a report of them has."""
+    try:
+        subject.render()
+    except HelmError as error:
+        return tuple(_refused(error, subject))
+    return _problems(subject)[0]
 
 
 # -- what must be there
@@ -182,8 +192,8 @@ def _merged(layers: Sequence[helm.Values], options: Sequence[str]) -> dict[str, 
 # -- what Helm refuses
 
 
-def _refused(error: HelmError, subject: Subject, chart: Path) -> Iterator[Problem]:
-    file = chart / "values.schema.json"
+def _refused(error: HelmError, subject: Subject) -> Iterator[Problem]:
+    file = (subject.chart or CHART) / "values.schema.json"
     schema = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
     found = parse_helm_errors(error.text, schema)
     nulls = any(refusal.place == "" and refusal.wrong.startswith("null ") for refusal in found)

@@ -152,7 +152,8 @@ def _check(line: str) -> HelmProblem:
     place = key[0] if key else f"check {name[1] if name else '?'}"
     if key:
         wrong = wrong.removeprefix(place).strip()
-    return HelmProblem(place, wrong, instead.rstrip("."))
+    label = f"[check {name[1]}]" if name and key else ""  # its name in checks.disabled
+    return HelmProblem(place, wrong, f"{instead.rstrip('.')} {label}".strip())
 
 
 def _other(text: str) -> HelmProblem:

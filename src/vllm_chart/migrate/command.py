@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vllm_chart import user_file, values_file
+from vllm_chart.check.checker import Problem
 from vllm_chart.errors import InputError
 from vllm_chart.migrate.convert import migrate
 from vllm_chart.migrate.manifests import only_server, read_objects
@@ -24,7 +25,7 @@ class Migrated:
     chart: Path
     migration: Migration
     rows: list[Row]
-    problems: list[str]
+    problems: Sequence[Problem]
 
 
 def migrate_files(paths: Sequence[Path], target: Path, chart: Path | None = None) -> Migrated:
@@ -58,7 +59,7 @@ def migrate_files(paths: Sequence[Path], target: Path, chart: Path | None = None
     return Migrated(target, chart, migration, rows, problems)
 
 
-def report(migration: Migration, rows: list[Row], problems: list[str]) -> Iterator[str]:
+def report(migration: Migration, rows: list[Row]) -> Iterator[str]:
     """The lines that tell what became of everything."""
     if rows:
         yield table(rows)
@@ -66,18 +67,12 @@ def report(migration: Migration, rows: list[Row], problems: list[str]) -> Iterat
         if notes := migration.notes[head]:
             yield f"\n{title}"
             yield from (f"  {note}" for note in notes)
-    if problems:
-        yield "\nThe chart rejects the values. Correct these problems"
-        yield from (f"  {problem}" for problem in problems)
 
 
 def lines(done: Migrated) -> Iterator[str]:
     """The result as a person reads it, without the texts of Secrets."""
-    yield done.migration.hidden("\n".join(report(done.migration, done.rows, done.problems)))
-    yield ""
-    yield (
-        f"wrote {done.file}, which the chart rejects" if done.problems else values_file.next_step(done.file, done.chart)
-    )
+    end = values_file.last_lines(done.file, done.problems, done.chart)
+    yield done.migration.hidden("\n".join([*report(done.migration, done.rows), *end]))
 
 
 def document(done: Migrated) -> dict[str, Any]:
@@ -91,7 +86,7 @@ def document(done: Migrated) -> dict[str, Any]:
             for row in done.rows
         ],
         "notes": done.migration.notes,
-        "problems": done.problems,
+        "problems": list(map(str, done.problems)),
     }
     shown: dict[str, Any] = _hidden(document, done.migration)
     return shown

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from vllm_chart import values_file
 from vllm_chart.chart import CHART
+from vllm_chart.check import checker
+from vllm_chart.check.checker import Problem
+from vllm_chart.invariants.registry import Subject
 from vllm_chart.migrate import report
 from vllm_chart.migrate.arguments import arguments, with_config_file
 from vllm_chart.migrate.autoscaling import autoscaling
@@ -22,6 +26,7 @@ from vllm_chart.migrate.part import Migration, merge
 from vllm_chart.migrate.pod import pod
 from vllm_chart.migrate.resources import accelerator, cpu_and_memory
 from vllm_chart.migrate.storage import storage
+from vllm_chart.render.helm import HelmError
 
 
 def convert(objects: list[Body], server: Server) -> tuple[Migration, Server]:
@@ -44,15 +49,17 @@ def convert(objects: list[Body], server: Server) -> tuple[Migration, Server]:
     return merge([workload, other_objects(objects, server, workload.values)]), server
 
 
-def migrate(objects: list[Body], server: Server, chart: Path = CHART) -> tuple[Migration, list[report.Row], list[str]]:
+def migrate(
+    objects: list[Body], server: Server, chart: Path = CHART
+) -> tuple[Migration, list[report.Row], Sequence[Problem]]:
     """Return the migration, the comparison with what the chart makes of it, and what of the chart's rules it breaks."""
     migration, server = convert(objects, server)
-    rendered, problems = values_file.problems(migration.values, chart)
+    problems = checker.problems(subject := _subject(migration, chart))
     if _raise_memory(migration, problems):
-        rendered, problems = values_file.problems(migration.values, chart)
+        problems = checker.problems(subject := _subject(migration, chart))
     rows: list[report.Row] = []
-    if rendered is not None:
-        bodies = [manifest.body for manifest in rendered]
+    with suppress(HelmError):
+        bodies = [manifest.body for manifest in subject.objects()]
         before, after = report.facts(objects, server), report.facts(bodies, servers(bodies)[0])
         rows = report.rows(before, after, migration.explained)
         if extra := report.added(before, after):
@@ -60,9 +67,13 @@ def migrate(objects: list[Body], server: Server, chart: Path = CHART) -> tuple[M
     return migration, rows, problems
 
 
-def _raise_memory(migration: Migration, problems: list[str]) -> bool:
+def _subject(migration: Migration, chart: Path) -> Subject:
+    return Subject(migration.values, (migration.values,), chart)
+
+
+def _raise_memory(migration: Migration, problems: Sequence[Problem]) -> bool:
     """Raise the memory limit to what the chart's check hostMemory asks for, and return whether it was too low."""
-    found = re.search(r"the server needs ([\d.]+)Gi of host memory (\(.*?\)).*check hostMemory", "\n".join(problems))
+    found = re.search(r"the server needs ([\d.]+)Gi of host memory (\(.*?\))", "\n".join(map(str, problems)))
     if found is None:
         return False
     enough = f"{math.ceil(float(found.group(1)))}Gi"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vllm_chart import values_file
+from vllm_chart.check import checker
+from vllm_chart.check.checker import Problem
 from vllm_chart.errors import InputError
+from vllm_chart.invariants.registry import Subject
 from vllm_chart.requirements import require_chart, require_helm
 from vllm_chart.sizing import model_memory
 from vllm_chart.sizing.model_memory import GIB, Model
@@ -117,7 +120,7 @@ class Sized:
     file: Path
     chart: Path
     values: Values
-    problems: list[str]
+    problems: Sequence[Problem]
 
 
 def size(
@@ -159,7 +162,7 @@ def size(
         ]
     head = f"{name} on {found.gpus} × {device.name}; estimated, see docs/sizing.md."  # noqa: RUF001
     text = values_file.to_text(made, head, comments, target, chart)
-    problems = values_file.problems(made, chart)[1]
+    problems = checker.problems(Subject(made, (made,), chart))
     values_file.write(target, text)
     return Sized(name, model, device, found, wanted.cache_bytes, target, chart, made, problems)
 
@@ -169,13 +172,7 @@ def lines(done: Sized) -> Iterator[str]:
     yield from arithmetic(done.name, done.model, done.gpu, done.fit, done.cache_bytes)
     if done.gpu.label:
         yield f"Nodes with this GPU carry the label {done.gpu.label} (nodeSelector)."
-    yield ""
-    if done.problems:
-        yield "The chart rejects the values. Correct these problems"
-        yield from (f"  {problem}" for problem in done.problems)
-        yield f"wrote {done.file}, which the chart rejects"
-    else:
-        yield values_file.next_step(done.file, done.chart)
+    yield from values_file.last_lines(done.file, done.problems, done.chart)
 
 
 def document(done: Sized) -> dict[str, Any]:
@@ -200,5 +197,5 @@ def document(done: Sized) -> dict[str, Any]:
             "kvCache": round(fit.free),
             "kvCachePerRequest": round(fit.request),
         },
-        "problems": done.problems,
+        "problems": list(map(str, done.problems)),
     }
