@@ -54,7 +54,10 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
         ),
         (
             {"model": {"uri": "s3://a/b", "credentials": {"existingSecret": "s", "key": "k"}}},
-            ("model.credentials.key", "AWS_ACCESS_KEY_ID"),
+            (
+                "model.credentials.key",
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the Secret: name the values so, and leave the key out.",
+            ),
         ),
         ({"model": {"uri": "gs://a/b", "credentials": {"existingSecret": "s"}}}, ("model.credentials.key", "key file")),
         ({"model": {"credentials": {"existingSecret": "s"}}}, ("model.credentials.key", "the token")),
@@ -83,6 +86,7 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
         ({"podSpec": {"containers": [{"name": "vllm", "image": "mine:latest"}]}}, ("image is mine:latest",)),
         ({"podSpec": {"containers": [{"name": "vllm", "image": "r.example:5000/mine"}]}}, ("r.example:5000/mine",)),
         ({"image": {"tag": "9.8.7"}}, ("image.tag is 9.8.7", "set image.tag to v9.8.7. [check")),
+        ({"image": {"tag": "0.30.0"}}, ("image.tag is 0.30.0", "set image.tag to v0.30.0. [check")),
     ],
     "imageVolume": [
         ({"model": {"uri": "oci://r.example/m:1"}}, ("1.34.2", "ImageVolume", "1.35", "model.copyFrom")),
@@ -356,7 +360,7 @@ CHECKS: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {
     ],
     "objectives": [
         (
-            {"metrics": {"rules": {"enabled": True, "timeToFirstToken": {"seconds": 3}}}},
+            {"metrics": {"rules": {"enabled": True, "kubeStateMetrics": False, "timeToFirstToken": {"seconds": 3}}}},
             ("metrics.rules.timeToFirstToken.seconds is 3", "1, 2.5, 5,", "choose one of these"),
         ),
         (

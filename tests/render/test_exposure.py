@@ -48,6 +48,11 @@ def test_only_paths_for_clients_are_routed(values: dict[str, Any], paths: list[s
     assert matches == [{"path": {"type": "PathPrefix", "value": path}} for path in paths]
 
 
+def test_notes_show_a_placeholder_for_the_host_of_an_ingress_without_hosts() -> None:
+    assert "http://any-host/v1" in helm.notes({"ingress": {"enabled": True}})
+    assert "http://llm.example/v1" in helm.notes({"ingress": {"enabled": True, "hosts": {"llm.example": {}}}})
+
+
 def test_the_server_is_told_of_the_path_in_front_of_it() -> None:
     arguments = objects({"server": {"rootPath": "/llm"}}).one("Deployment").at(*SERVER, "args")
     assert "--root-path=/llm" in arguments

@@ -238,6 +238,9 @@ def test_the_notes_speak_of_groups() -> None:
     assert "rollout status" not in text
     assert "and nothing answers for as long as one takes" not in text
     assert "and nothing answers for as long as one takes" in helm.notes(GROUP)
+    # a surge cannot help a single group, so the notes suggest it for a Deployment only
+    assert "maxSurge to 1 and maxUnavailable to 0" not in helm.notes(GROUP)
+    assert "maxSurge to 1 and maxUnavailable to 0" in helm.notes({})
 
 
 def test_the_notes_say_what_an_autoscaler_may_make_of_groups() -> None:

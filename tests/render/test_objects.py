@@ -36,12 +36,14 @@ def test_a_node_port_is_given_or_left_to_the_cluster() -> None:
         ({"name": "other"}, "other", "other"),
         ({"create": False}, None, "default"),
         ({"create": False, "name": "there"}, None, "there"),
+        ({"name": "123"}, "123", "123"),
     ],
 )
 def test_the_service_account_is_made_or_named(account: dict[str, Any], made: str | None, used: str) -> None:
     objects = helm.render({"serviceAccount": account}).objects
     assert [item.name for item in objects.of("ServiceAccount")] == ([made] if made else [])
     assert objects.one("Deployment").at("spec", "template", "spec", "serviceAccountName") == used
+    assert objects.one("Pod").at("spec", "serviceAccountName") == used
 
 
 def test_service_account_mounts_no_token() -> None:

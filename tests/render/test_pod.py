@@ -84,6 +84,9 @@ def test_a_saturated_server_loses_traffic_long_before_it_is_restarted() -> None:
     readiness, liveness = (manifest.at(*SERVER, probe) for probe in ("readinessProbe", "livenessProbe"))
     assert liveness["periodSeconds"] * liveness["failureThreshold"] >= 120
     assert readiness["periodSeconds"] * readiness["failureThreshold"] <= 30
+    # a busy server may answer a probe late, and Kubernetes waits 1 s by default
+    startup = manifest.at(*SERVER, "startupProbe")
+    assert min(probe["timeoutSeconds"] for probe in (startup, readiness, liveness)) >= 5
     # one that is restarted for being broken has no requests to wait for
     assert liveness["terminationGracePeriodSeconds"] == 30 < manifest.at(*POD, "terminationGracePeriodSeconds")
 

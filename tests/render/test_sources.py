@@ -156,6 +156,16 @@ def test_what_runs_before_the_server_may_use_what_is_reserved_for_it_but_no_devi
     assert init == {"api-keys": given, "copy-model": given, "fetch-adapter-sql": given, "own": None}
 
 
+def test_init_container_has_the_requests_of_the_server_where_its_limits_are_null() -> None:
+    values = {
+        "model": {"uri": "oci://registry.example/smol:1", "copyFrom": "/models"},
+        "resources": {"requests": {"cpu": 4}, "limits": None},
+        "podSpec": {"containers": [{"name": "vllm", "resources": {"limits": None}}]},
+    }
+    init = helm.render(values).objects.one("Deployment").at(*POD, "initContainers", "copy-model")
+    assert init["resources"] == {"requests": {"cpu": 4}}
+
+
 # -- adapters
 
 

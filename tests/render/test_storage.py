@@ -109,6 +109,8 @@ def test_files_are_mounted_and_a_change_restarts_the_pods() -> None:
         return annotations["checksum/files"]
 
     assert checksum({"chat.jinja": text}) == checksum({"chat.jinja": text}) != checksum({"chat.jinja": ""})
+    without = objects({"engine": {"args": {"max-model-len": 4096}}}).one("Deployment")
+    assert "checksum/files" not in without.at("spec", "template", "metadata", "annotations")
 
 
 def test_no_files_make_no_config_map() -> None:
