@@ -41,7 +41,9 @@ _OUTCOMES = (ALIVE, HELM, INVARIANT, TEST, STILLBORN)
 
 #: The tests that are about a template, which come first.
 TESTS = {
-    "NOTES.txt": "render/test_objects.py render/test_scaling_and_metrics.py render/test_exposure.py",
+    "NOTES.txt": (
+        "render/test_objects.py render/test_scaling_and_metrics.py render/test_exposure.py render/test_group.py"
+    ),
     "_functions.tpl": "render/test_observability.py render/test_pod.py render/test_objects.py",
     "_names.tpl": "render/test_objects.py render/test_subchart.py render/test_observability.py",
     "_test.tpl": "render/test_helm_test.py render/test_exposure.py",
@@ -54,7 +56,7 @@ TESTS = {
     "checks/_accelerator.tpl": "contract/test_messages.py",
     "checks/_arguments.tpl": "contract/test_messages.py",
     "checks/_autoscaling.tpl": "contract/test_messages.py",
-    "checks/_checks.tpl": "contract/test_messages.py",
+    "checks/_checks.tpl": "contract/test_null.py contract/test_messages.py",
     "checks/_cluster.tpl": "contract/test_messages.py",
     "checks/_group.tpl": "contract/test_messages.py",
     "checks/_image.tpl": "contract/test_messages.py",
@@ -86,7 +88,7 @@ TESTS = {
     "observability/rules-configmap.yaml": "render/test_observability.py",
     "observability/scrape-configmap.yaml": "render/test_observability.py",
     "observability/servicemonitor.yaml": "render/test_scaling_and_metrics.py render/test_observability.py",
-    "test-pod.yaml": "render/test_helm_test.py render/test_exposure.py",
+    "test-pod.yaml": "render/test_helm_test.py render/test_exposure.py render/test_objects.py",
     "workload/_accelerator.tpl": "render/test_pod.py contract/test_messages.py render/test_objects.py",
     "workload/_api-keys.tpl": "render/test_api_keys.py",
     "workload/_args.tpl": "render/test_pod.py contract/test_flags.py render/test_api_keys.py render/test_sources.py",
@@ -104,7 +106,9 @@ TESTS = {
     "workload/_model.tpl": "render/test_exposure.py render/test_sources.py render/test_pod.py",
     "workload/_overlay.tpl": "render/test_pod_spec.py",
     "workload/_parallelism.tpl": "render/test_pod.py contract/test_messages.py render/test_group.py",
-    "workload/_pod-metadata.tpl": "render/test_pod.py render/test_objects.py render/test_observability.py",
+    "workload/_pod-metadata.tpl": (
+        "render/test_pod.py render/test_objects.py render/test_observability.py render/test_storage.py"
+    ),
     "workload/_pod.tpl": "render/test_pod.py render/test_pod_spec.py render/test_lifecycle.py render/test_sources.py",
     "workload/_poddisruptionbudget.tpl": "render/test_objects.py render/test_group.py",
     "workload/_probes.tpl": "render/test_pod.py render/test_lifecycle.py render/test_group.py",
@@ -227,7 +231,7 @@ class Calls:
         # template RELEASE CHART --namespace NAMESPACE …
         options = arguments[5:]
         words = [word for word in options if word.startswith("--") and word != "--kube-version"]
-        if arguments[1] != _RELEASE or Path(arguments[2]).name != CHART.name or not set(words) <= set(_SAME):
+        if arguments[1:3] != (_RELEASE, str(CHART)) or not set(words) <= set(_SAME):
             return None
         return sorted(self.numbers[branch] for branch in self._reach.of_options(options, stdin, call))
 
@@ -363,11 +367,11 @@ class Trials:
 
         None if the test can't see it. `helm template` renders no notes: only a copy of the chart shows them.
         """
-        place = near.index(item.path) if item.path in near else len(near)
+        place = int(item.path not in near)
         reached = [self._calls.known[call] for call in self._of_item[item.nodeid]]
         reached = [None for one in reached if one is None] if notes else reached
         if not self._of_item[item.nodeid]:
-            return (place, 0, 0) if place < len(near) else None  # it may read the template itself
+            return None if place else (0, 0, 0)  # it may read the template itself
         able = [one for one in reached if one is None or branch is None or self._calls.numbers[branch] in one]
         size = len(self._calls.numbers)
         ways = [(place, -len(helper.intersection(one or ())), size if one is None else len(one)) for one in able]
