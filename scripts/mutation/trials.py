@@ -1,9 +1,10 @@
 """Tries mutants of the templates with the tests that are about them: what `make mutation` starts for each core.
 
 The tests are collected once, and each mutant is tried in a fork. What a test renders, and which branches that reaches,
-is noted first, with the chart as it is: tests that don't reach a mutant can't see it, and of the rest those come first
-that reach least, as they are the nearest to it. Renders that don't reach it are taken from the cache. The schema is
-asked once, as no template changes its answer.
+is noted first, with the chart as it is: tests that don't reach a mutant can't see it. Of the rest, those named after
+its helper come first, then those about its template; of each, first those that reach most of the helper and least
+besides. Renders that don't reach it are taken from the cache. The schema is asked once, as no template changes its
+answer.
 """
 
 from __future__ import annotations
